@@ -1,0 +1,93 @@
+/**
+ * Everything the engine needs from the world: time, disk, randomness, background work, the directory lock.
+ *
+ * The engine reaches the outside only through these interfaces, so that the whole of it runs unchanged in a
+ * deterministic simulation. `platform/node` holds the real ones, `testing/` their simulated twins.
+ */
+
+/** A timer that was set and may be cleared. */
+export type TimerHandle = object
+
+export interface Clock {
+  /** UTC epoch milliseconds, whole. May step either way at any moment. Says *when*. */
+  wallMs(): number
+  /** Milliseconds since an arbitrary start, fractional, never decreasing. Says *how long*. */
+  monotonicMs(): number
+  /** Calls `run` once, not before `afterMs` (0..1000) have passed on the monotonic clock. */
+  setTimer(afterMs: number, run: () => void): TimerHandle
+  clearTimer(timer: TimerHandle): void
+  /** Calls `run` in the next turn of the event loop, after pending I/O. */
+  soon(run: () => void): void
+}
+
+export interface Random {
+  /** Uniform in [0, 1). For jitter. */
+  unit(): number
+  /** `count` unpredictable bytes. For file ids. */
+  bytes(count: number): Uint8Array
+}
+
+/** `read` an existing file; `create` a new one (fails with EEXIST); `write` an existing one, for reading too. */
+export type FileAccess = 'read' | 'create' | 'write'
+
+export interface OpenOptions {
+  /**
+   * Run this file's calls in a thread of its own with blocking system calls, in the order they were made. Bytes
+   * handed to `write` must then stay unchanged until it settles; SharedArrayBuffer-backed ones travel without a copy.
+   */
+  dedicatedThread?: boolean | undefined
+}
+
+/**
+ * One open file. Every call rejects with an Error that has a `code` such as 'EIO' or 'ENOSPC'. Calls of one file are
+ * carried out in the order they were made, and may be made without waiting for the one before.
+ */
+export interface DiskFile {
+  readonly path: string
+  /** Reads up to `into.length` bytes at `at`; resolves to how many, 0 only at the end of the file. May be short. */
+  read(into: Uint8Array, at: number): Promise<number>
+  /** Writes up to `from.length` bytes at `at`; resolves to how many. May be short. */
+  write(from: Uint8Array, at: number): Promise<number>
+  /** fdatasync. After a rejection the state of earlier writes is unknown for ever: never call it again. */
+  sync(): Promise<void>
+  truncate(bytes: number): Promise<void>
+  size(): Promise<number>
+  close(): Promise<void>
+}
+
+/** A file system. Paths are absolute. Directory operations are durable only after `syncDirectory` of their parent. */
+export interface Disk {
+  open(path: string, access: FileAccess, options?: OpenOptions): Promise<DiskFile>
+  /** Names in a directory, sorted. */
+  list(directory: string): Promise<string[]>
+  /** Creates a directory with mode 0700 and its missing parents; no error if it is there. */
+  makeDirectory(directory: string): Promise<void>
+  /** What is at `path`, or undefined. */
+  stat(path: string): Promise<{ kind: 'file' | 'directory' | 'other'; bytes: number; worldWritable: boolean } | undefined>
+  remove(path: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  syncDirectory(directory: string): Promise<void>
+}
+
+/** The right to be the only owner of a directory, freed by the kernel when the process dies. */
+export interface DirectoryLock {
+  release(): Promise<void>
+}
+
+/**
+ * Bulk work off the engine's thread. A job is a named pure function of (disk, random, input), registered in
+ * `engine/jobs.ts`; input and output are plain data, cloneable, with typed arrays transferred where possible.
+ */
+export interface Threads {
+  run(job: string, input: unknown): Promise<unknown>
+  close(): Promise<void>
+}
+
+export interface Platform {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly random: Random
+  readonly threads: Threads
+  /** Resolves to a lock, or to the owner that holds it (a sentence for the error message). */
+  lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }>
+}
