@@ -35,6 +35,8 @@ export class TaskTable {
   lsn!: Float64Array
   queue!: Uint16Array
   tier!: Uint8Array
+  /** 1: copies of earlier versions of the task may lie in segments. */
+  flags!: Uint8Array
   slot!: Int16Array
   next!: Int32Array
   previous!: Int32Array
@@ -43,7 +45,6 @@ export class TaskTable {
   offset!: Uint32Array
   walFile!: Uint16Array
   walOffset!: Uint32Array
-  flags!: Uint8Array
 
   /** Rows in use. */
   count = 0
@@ -102,6 +103,7 @@ export class TaskTable {
     this.lsn = grown(this.lsn, new Float64Array(capacity))
     this.queue = grown(this.queue, new Uint16Array(capacity))
     this.tier = grown(this.tier, new Uint8Array(capacity))
+    this.flags = grown(this.flags, new Uint8Array(capacity))
     this.slot = grown(this.slot, new Int16Array(capacity))
     this.next = grown(this.next, new Int32Array(capacity))
     this.previous = grown(this.previous, new Int32Array(capacity))
@@ -109,13 +111,10 @@ export class TaskTable {
     this.offset = grown(this.offset, new Uint32Array(capacity))
     this.walFile = grown(this.walFile, new Uint16Array(capacity))
     this.walOffset = grown(this.walOffset, new Uint32Array(capacity))
-    this.flags = grown(this.flags, new Uint8Array(capacity))
     this.capacity = capacity
-    const columns = [
-      ...[this.homeHour, this.ordinal, this.placeHour, this.fireAt, this.lsn, this.queue, this.tier],
-      ...[this.slot, this.next, this.previous, this.block, this.offset, this.walFile],
-      ...[this.walOffset, this.flags],
-    ]
+    const columns: Column[] = [this.homeHour, this.ordinal, this.placeHour, this.fireAt, this.lsn, this.queue]
+    columns.push(this.tier, this.flags, this.slot, this.next, this.previous)
+    columns.push(this.block, this.offset, this.walFile, this.walOffset)
     this.bytesPerRow = columns.reduce((bytes, column) => bytes + column.BYTES_PER_ELEMENT, 0)
   }
 }
