@@ -1,0 +1,12 @@
+/** Preloaded into the children of the scripts: a child whose parent was killed without warning ends too. */
+
+import { isMainThread } from 'node:worker_threads'
+
+const lookMs = 500
+const parent = process.ppid
+
+if (isMainThread) {
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+  }, lookMs).unref()
+}
