@@ -22,9 +22,9 @@ const plainForm = 4
 const runsForm = 5
 
 const groupHeaderBytes = 12
-/** A chunk ends after so many bytes or pages, so that making one takes well under a millisecond. */
+/** A chunk ends after so many bytes or pages, so that making one takes about half a millisecond. */
 const chunkBytesMax = 32_768
-const chunkPagesMax = 256
+const chunkPagesMax = 128
 /** A longer gap starts a new group. */
 const gapPagesMax = 8
 

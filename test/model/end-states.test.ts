@@ -115,7 +115,7 @@ describe('encoding', () => {
     const ends = new EndStates()
     for (let hour = 0; hour < 8_760; hour++) ends.set(500_000 + hour, 3, 2)
     const chunks = [...ends.encode()]
-    expect(chunks.length).toBeLessThan(40)
+    expect(chunks.length).toBeLessThan(80)
     expect(copyOf(ends).get(508_759, 3)).toBe(2)
   })
 

@@ -261,7 +261,8 @@ describe('damage', () => {
       // Payload text that is no UTF-8 is for who decodes it.
       if (record.kind === 'new' && record.payloadKind === 1) continue
       const again = bytesOf(record)
-      if (!again.equals(bytesOf(decode(again)))) throw new Error(`${cut.toString('hex')} is read, but not as what it is`)
+      if (!again.equals(bytesOf(decode(again))))
+        throw new Error(`${cut.toString('hex')} is read, but not as what it is`)
     }
     expect(read).toBeGreaterThan(1_000)
     expect(read).toBeLessThan(19_000)
