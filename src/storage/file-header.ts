@@ -87,7 +87,8 @@ export function decodeFileHeader(bytes: Uint8Array): FileHeader | string {
   if (crc32(view.subarray(0, 60), fileSeed(fileId)) !== headerCrc) return 'the checksum of the file header is wrong'
   const number = Number(view.readBigUInt64LE(32))
   const extent = Number(view.readBigUInt64LE(48))
-  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(extent)) return 'a number in the file header is out of range'
+  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(extent))
+    return 'a number in the file header is out of range'
   const format = view.readUInt32LE(8)
   if (format === 0) return 'the file header names format 0'
   if (format === formatOf[kind] && (view.readUInt32LE(44) !== 0 || view.readUInt32LE(56) !== 0)) {

@@ -1,0 +1,288 @@
+/**
+ * Keeps files ready for the log writer and gets rid of those that are no longer needed, in the background, one step at a time.
+ *
+ *     nothing, or recycled --zeros, header, sync, rename, directory sync--> ready --take--> in use --trim--> recycled, or removed
+ *
+ * Invariants
+ * - A file has its final name only once its zeros and its header are synced, so that the log never meets a full disk, and
+ *   behind its last frame there are only zeros. A recycled file is filled anew for the same reason.
+ * - A file is filled in bounded chunks, each synced before the next, through a handle of its own: the file in use is
+ *   neither queued behind it nor does one long sync of 16 MiB stand in its way.
+ * - A full disk is tried again every second and after every trim; what was filled until then is given back at once, since
+ *   a checkpoint, which frees log files, needs room too. Any other failure is final.
+ *
+ * It does not write frames and does not decide which file is still needed.
+ */
+
+import { fileSeed } from '../../platform/checksum.ts'
+import { writeFully } from '../../platform/full-io.ts'
+import type { Clock, Disk, DiskFile, Random, TimerHandle } from '../../platform/ports.ts'
+import { encodeFileHeader, fileHeaderBytes, fileIdBytes } from '../file-header.ts'
+import { alignUp, logFileName } from './log-format.ts'
+
+/** A file that is ready for the writer or in its use. */
+export interface LogFile {
+  readonly number: number
+  readonly name: string
+  readonly fileId: Uint8Array
+  readonly seed: number
+  readonly handle: DiskFile
+  /** Zero-filled and synced up to here. */
+  bytes: number
+  firstLsn: number
+  /** Frames issued and frames known synced, by number. */
+  lastFrame: number
+  syncedFrame: number
+  /** Header crc of the last frame issued; at first that of the file header. */
+  lastCrc: number
+  /** For the link of its first frame. */
+  previous: LogFile | undefined
+  link: number
+  /** Bytes of header and frames, once it is full. */
+  usedBytes: number
+  sealed: boolean
+}
+
+export interface LogFilesOptions {
+  readonly disk: Disk
+  readonly random: Random
+  readonly clock: Clock
+  readonly directory: string
+  readonly openCount: number
+  readonly firstNumber: number
+  readonly fileBytes: number
+  /** How many files are kept ready. */
+  readonly readyMax: number
+  readonly chunkBytes: number
+  /** How many trimmed files are kept for another life. */
+  readonly recycledMax: number
+  readonly listener: {
+    /** A file became ready or longer, or the disk turned out full. */
+    changed(): void
+    failed(error: unknown): void
+  }
+}
+
+interface Trim {
+  readonly names: readonly { readonly name: string; readonly bytes: number }[]
+  readonly done: () => void
+}
+
+export class LogFiles {
+  /** Oldest first. */
+  readonly ready: LogFile[] = []
+  diskFull = false
+  fullError: unknown
+  readonly #options: LogFilesOptions
+  #nextNumber: number
+  #wantedBytes = 0
+  #recycled: string[] = []
+  #trims: Trim[] = []
+  #running: Promise<void> | undefined
+  #closing = false
+  #paused: { readonly timer: TimerHandle; readonly wake: () => void } | undefined
+
+  constructor(options: LogFilesOptions) {
+    this.#options = options
+    this.#nextNumber = options.firstNumber
+  }
+
+  /** Prepares what is missing. */
+  kick(): void {
+    if (this.#closing || this.#running !== undefined) return
+    this.#running = this.#run()
+      .catch((error: unknown) => {
+        this.#closing = true
+        this.#options.listener.failed(error)
+      })
+      .finally(() => {
+        this.#running = undefined
+        // Work may have come after the last look for it.
+        if (this.#hasWork) this.kick()
+      })
+  }
+
+  /** The oldest ready file, which is the caller's from now on. */
+  take(): LogFile {
+    const file = this.ready.shift()!
+    this.#wantedBytes = 0
+    this.kick()
+    return file
+  }
+
+  /** The next file must have at least so many bytes. */
+  want(bytes: number): void {
+    this.#wantedBytes = Math.max(this.#wantedBytes, alignUp(bytes))
+    this.kick()
+  }
+
+  trim(names: readonly { readonly name: string; readonly bytes: number }[]): Promise<void> {
+    if (this.#closing || names.length === 0) return Promise.resolve()
+    return new Promise((done) => {
+      this.#trims.push({ names, done })
+      this.#paused?.wake()
+      this.kick()
+    })
+  }
+
+  /** Ends the background work. */
+  async stop(): Promise<void> {
+    this.#closing = true
+    this.#paused?.wake()
+    await this.#running
+    for (const { done } of this.#trims.splice(0)) done()
+  }
+
+  /** Removes what was prepared and never used. Only after `stop`. */
+  async removeUnused(): Promise<void> {
+    const { disk, directory } = this.#options
+    const names = this.#recycled.splice(0)
+    for (const file of this.ready.splice(0)) {
+      await file.handle.close()
+      names.push(file.name)
+    }
+    for (const name of names) await disk.remove(`${directory}/${name}`)
+    if (names.length > 0) await disk.syncDirectory(directory)
+  }
+
+  get #hasWork(): boolean {
+    if (this.#trims.length > 0 || this.ready.length < this.#options.readyMax) return true
+    return this.ready[0]!.bytes < this.#wantedBytes
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#closing) return
+      try {
+        const trim = this.#trims.shift()
+        if (trim !== undefined) {
+          await this.#trim(trim)
+          trim.done()
+          continue
+        }
+        if (this.ready.length < this.#options.readyMax) await this.#prepare()
+        else if (this.#hasWork) await this.#extend()
+        else return
+        this.diskFull = false
+        if (!this.#closing) this.#options.listener.changed()
+      } catch (error) {
+        if (!isDiskFull(error)) throw error
+        this.diskFull = true
+        this.fullError = error
+        this.#options.listener.changed()
+        await this.#pause(1_000)
+      }
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { disk, directory, openCount } = this.#options
+    const number = this.#nextNumber
+    const name = logFileName(openCount, number)
+    const path = `${directory}/${name}`
+    const temporary = `${path}.tmp`
+    const recycled = this.#recycled.shift()
+    if (recycled !== undefined) await disk.rename(`${directory}/${recycled}`, temporary)
+    try {
+      const prepared = await this.#fillNew(temporary, recycled === undefined ? 'create' : 'write', number)
+      if (prepared === undefined) {
+        await disk.remove(temporary)
+        return
+      }
+      await disk.rename(temporary, path)
+      await disk.syncDirectory(directory)
+      this.#nextNumber++
+      const handle = await disk.open(path, 'write', { dedicatedThread: true })
+      this.ready.push({ ...prepared, number, name, handle })
+    } catch (error) {
+      if (isDiskFull(error) && (await disk.stat(temporary)) !== undefined) await disk.remove(temporary)
+      throw error
+    }
+  }
+
+  /** Zeros and header, synced; undefined when it was called off. */
+  async #fillNew(
+    path: string,
+    access: 'create' | 'write',
+    number: number,
+  ): Promise<Omit<LogFile, 'name' | 'number' | 'handle'> | undefined> {
+    const { disk, random, openCount, firstNumber, fileBytes } = this.#options
+    const handle = await disk.open(path, access)
+    try {
+      const bytes = alignUp(Math.max(fileBytes, this.#wantedBytes, await handle.size()))
+      // The first file is waited for, and no other is in use yet: one sync is the quickest.
+      await this.#fill(handle, 0, bytes, number !== firstNumber)
+      if (this.#closing) return undefined
+      const fileId = random.bytes(fileIdBytes)
+      const header = encodeFileHeader({ kind: 'wal', fileId, number, openCount, extent: bytes })
+      await writeFully(handle, header, 0)
+      await handle.sync()
+      return {
+        fileId,
+        seed: fileSeed(fileId),
+        bytes,
+        firstLsn: 0,
+        lastFrame: 0,
+        syncedFrame: 0,
+        lastCrc: header.readUInt32LE(fileHeaderBytes - 4),
+        previous: undefined,
+        link: 0,
+        usedBytes: 0,
+        sealed: false,
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Makes the oldest ready file longer. It is not ready meanwhile. */
+  async #extend(): Promise<void> {
+    const file = this.ready.shift()!
+    const bytes = alignUp(this.#wantedBytes)
+    try {
+      await this.#fill(file.handle, file.bytes, bytes, true)
+      if (!this.#closing) file.bytes = bytes
+    } finally {
+      this.ready.unshift(file)
+    }
+  }
+
+  async #fill(handle: DiskFile, from: number, to: number, syncEach: boolean): Promise<void> {
+    const zeros = new Uint8Array(Math.min(this.#options.chunkBytes, Math.max(to - from, 0)))
+    for (let at = from; at < to && !this.#closing; at += zeros.length) {
+      await writeFully(handle, zeros.subarray(0, Math.min(zeros.length, to - at)), at)
+      if (syncEach) await handle.sync()
+    }
+  }
+
+  async #trim({ names }: Trim): Promise<void> {
+    const { disk, directory, recycledMax, fileBytes } = this.#options
+    let removed = false
+    for (const { name, bytes } of names) {
+      if (this.#recycled.length < recycledMax && bytes <= fileBytes && !this.diskFull) this.#recycled.push(name)
+      else {
+        await disk.remove(`${directory}/${name}`)
+        removed = true
+      }
+    }
+    if (removed) await disk.syncDirectory(directory)
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#closing || this.#trims.length > 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#options.clock.clearTimer(timer)
+        this.#paused = undefined
+        resolve()
+      }
+      const timer = this.#options.clock.setTimer(ms, wake)
+      this.#paused = { timer, wake }
+    })
+  }
+}
+
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
