@@ -108,7 +108,7 @@ export function writeSeal(into: Buffer, at: number, nextFileNumber: number): num
 }
 
 /** Of any size: it grows with the number of queues and hours. */
-export function encodeHead(head: HeadRecord): Uint8Array {
+export function encodeHead(head: Omit<HeadRecord, 'kind'>): Uint8Array {
   let bytesMax = smallRecordBytesMax
   for (const { name, counters } of head.queues) bytesMax += 5 + textBytesMax(name) + counters.length * 9
   bytesMax += head.hours.length * 24
