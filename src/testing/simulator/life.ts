@@ -1,0 +1,364 @@
+/**
+ * One life of the engine in the simulator: makes calls without waiting for them, runs handlers of every temper, and tells
+ * the checker what was asked, answered and started. Once the life is over nothing it hears counts.
+ */
+
+import type { Engine } from '../../engine/engine.ts'
+import { HourwheelError } from '../../model/errors.ts'
+import type { AttemptContext, HandlerHandle, Task, TaskView } from '../../model/hourwheel.ts'
+import type { Checker, SeenTask, TaskCall } from '../checker.ts'
+import type { SeededRandom } from '../seeded-random.ts'
+import type { SimulatedMachine } from '../simulated-platform.ts'
+import { state } from './belief.ts'
+import type { AttemptModel, TaskModel } from './task-model.ts'
+import { drawInstant, drawTask, headersText, payloadText, queueNames, tagOf, type HotInstants, type RunProfile } from './workload.ts'
+
+/** What outlives a life. */
+export interface World {
+  readonly machine: SimulatedMachine
+  readonly checker: Checker
+  readonly run: RunProfile
+  readonly random: SeededRandom
+  readonly hot: HotInstants
+  nextTag: number
+  calls: number
+}
+
+export class Life {
+  readonly engine: Engine
+  readonly #world: World
+  /** Handlers succeed at once. */
+  healthy: boolean
+  over = false
+  closing = false
+  checkpoints = 0
+  tornTails = 0
+  readonly #handles: Map<string, HandlerHandle | 'coming' | 'going'> = new Map()
+
+  constructor(engine: Engine, world: World, healthy: boolean) {
+    this.engine = engine
+    this.#world = world
+    this.healthy = healthy
+    for (const name of ['succeeded', 'attemptFailed', 'deadLettered', 'cancelled', 'expired'] as const) {
+      engine.on(name, (event: { id: string }) => {
+        if (!this.over) world.checker.event(name, event)
+      })
+    }
+    engine.on('damaged', ({ file, tasks }) => {
+      if (!this.over) world.checker.violate('D6 damage', undefined, `${file}: ${tasks} tasks are said to be damaged`)
+    })
+    engine.on('tornTail', () => {
+      this.tornTails++
+    })
+  }
+
+  get #checker(): Checker {
+    return this.#world.checker
+  }
+
+  #now(): number {
+    return this.#world.machine.platform.clock.wallMs()
+  }
+
+  /** Counts, as far as they are known now. */
+  sample(): void {
+    void this.engine.stats().then(
+      (stats) => {
+        this.checkpoints = stats.checkpoints
+        if (!this.over && stats.conservation !== 0) {
+          this.#checker.violate('conservation', undefined, `the sum is ${stats.conservation}`)
+        }
+      },
+      () => undefined,
+    )
+  }
+
+  // Handlers
+
+  listen(queue: string, concurrency: number): void {
+    if (this.#handles.has(queue)) return
+    this.#handles.set(queue, 'coming')
+    this.engine.handle(queue, (task, context) => this.#run(queue, task, context), { concurrency }).then(
+      (handle) => this.#handles.set(queue, handle),
+      () => this.#handles.delete(queue),
+    )
+  }
+
+  stopListening(queue: string): void {
+    const handle = this.#handles.get(queue)
+    if (handle === undefined || typeof handle === 'string') return
+    this.#handles.set(queue, 'going')
+    void handle.stop().then(() => this.#handles.delete(queue))
+  }
+
+  #run(queue: string, task: Task, context: AttemptContext): unknown {
+    if (this.over) return new Promise(() => undefined)
+    const { random, machine } = this.#world
+    const attempt = this.#checker.started({
+      id: task.id,
+      queue: task.queue,
+      tag: tagOf(task.payload, task.headers),
+      payload: payloadText(task.payload),
+      headers: headersText(task.headers),
+      attempt: context.attempt,
+      fence: context.fence,
+      scheduledFor: context.scheduledFor,
+      lateMs: context.lateMs,
+    })
+    if (task.queue !== queue) this.#checker.violate('same data', attempt?.task, `given to the handler of ${queue}`)
+    if (attempt === undefined) return undefined
+    const { timeoutMs } = attempt.task.spec
+    machine.loop.schedule(Math.max(0, timeoutMs - 1), () => {
+      if (!this.over) this.#checker.overdue(attempt)
+    })
+    const temper = this.healthy ? 0 : random.below(100)
+    if (temper < 45) return this.#answer(attempt, 'ok')
+    if (temper < 60) return this.#later(random.below(150)).then(() => this.#answer(attempt, 'ok'))
+    if (temper < 68) {
+      this.#answer(attempt, 'failed')
+      throw new Error(`thrown by ${attempt.task.spec.tag}`)
+    }
+    if (temper < 76) {
+      return this.#later(random.below(300)).then(() => {
+        this.#answer(attempt, 'failed')
+        throw new Error('rejected, with ünicode')
+      })
+    }
+    if (temper < 80) {
+      const delay = random.pick([0, 10, 2_000, 3_600_000, 7_200_000])
+      const verdict = context.retry({ delay })
+      this.#answer(attempt, 'retry', delay)
+      if (random.chance(0.5)) return undefined
+      throw verdict
+    }
+    if (temper < 83) {
+      const verdict = context.deadLetter('it asked for it')
+      this.#answer(attempt, 'deadLetter')
+      throw verdict
+    }
+    if (temper < 86) return new Promise(() => undefined)
+    if (temper < 89) return this.#later(timeoutMs + random.between(-3, 2_000)).then(() => this.#answer(attempt, 'ok'))
+    const { input, spec } = this.#draw()
+    context.scheduleNext(input)
+    this.#checker.nextScheduled(attempt, spec)
+    if (temper < 96) return random.chance(0.5) ? this.#answer(attempt, 'ok') : this.#later(5).then(() => this.#answer(attempt, 'ok'))
+    this.#answer(attempt, 'failed')
+    throw new Error('failed after scheduling a successor')
+  }
+
+  #later(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#world.machine.loop.schedule(Math.max(0, ms), resolve))
+  }
+
+  #answer(attempt: AttemptModel, outcome: 'ok' | 'failed' | 'deadLetter' | 'retry', delayMs?: number): undefined {
+    if (!this.over) this.#checker.answered(attempt, outcome, delayMs)
+    return undefined
+  }
+
+  #draw(): ReturnType<typeof drawTask> {
+    const world = this.#world
+    return drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`)
+  }
+
+  // Calls
+
+  /** Makes one random call. */
+  act(): void {
+    const { random } = this.#world
+    this.#world.calls++
+    const kind = random.below(100)
+    if (kind < 44) this.schedule(1, false)
+    else if (kind < 50) this.schedule(random.between(1, 12), true)
+    else if (kind < 60) this.#cancel()
+    else if (kind < 74) this.#reschedule()
+    else if (kind < 82) this.#get()
+    else if (kind < 85) this.#redriveOrPurge()
+    else if (kind < 88) this.#pause(random.pick(queueNames), random.chance(0.5))
+    else if (kind < 91) this.#handlers()
+    else if (kind < 93) this.#missing()
+    else this.sample()
+  }
+
+  schedule(count: number, batch: boolean): void {
+    const { engine } = this
+    const drawn = Array.from({ length: count }, () => this.#draw())
+    const submission = this.#checker.submit(
+      batch ? 'scheduleMany' : 'schedule',
+      drawn.map(({ spec }) => spec),
+    )
+    const inputs = drawn.map(({ input }) => input)
+    const work = batch ? engine.scheduleMany(inputs) : engine.schedule(inputs[0]!).then((receipt) => [receipt])
+    work.then(
+      (receipts) => {
+        if (!this.over) this.#checker.accepted(submission, receipts)
+      },
+      (error: unknown) => {
+        if (this.over) return
+        const { code, outcome } = this.refusal(error)
+        this.#checker.rejected(submission, code, outcome)
+      },
+    )
+  }
+
+  #pick(): TaskModel | undefined {
+    const { checker, random } = this.#world
+    // Recent ones more often than old ones; only those whose id is known.
+    const tasks = [...checker.byId.values()]
+    if (tasks.length === 0) return undefined
+    const back = Math.floor(random.unit() ** 2 * tasks.length)
+    const task = tasks[tasks.length - 1 - back]!
+    return task.id !== undefined && task.submission.status === 'accepted' ? task : undefined
+  }
+
+  #cancel(): void {
+    const task = this.#pick()
+    if (task === undefined) return
+    const call = this.#checker.cancelCalled(task)
+    this.#settle(call, this.engine.cancel(task.id!), (answer) => this.#checker.cancelAnswered(call, answer))
+  }
+
+  #reschedule(): void {
+    const { random, run, hot } = this.#world
+    const task = this.#pick()
+    if (task === undefined) return
+    const now = this.#now()
+    // Moves there and back are wanted: often to a time that it has had before.
+    const at =
+      random.chance(0.3) && task.spec.fireFromAt > now - 86_400_000
+        ? task.spec.fireFromAt
+        : drawInstant(random, run, hot, now)
+    const ifGeneration = random.chance(0.3) ? random.between(0, Math.max(0, task.now.generationMax)) : undefined
+    const call = this.#checker.rescheduleCalled(task, at, at, ifGeneration)
+    this.#settle(call, this.engine.reschedule(task.id!, { at, ifGeneration }), (answer) =>
+      this.#checker.rescheduleAnswered(call, answer, ifGeneration),
+    )
+  }
+
+  #get(): void {
+    const task = this.#pick()
+    if (task === undefined) return
+    const call = this.#checker.call(task, 'get?')
+    this.#settle(call, this.engine.get(task.id!), (answer) => {
+      if (answer === undefined) this.#checker.gone(call, { outcome: 'missing' })
+      else if (answer.state === 'ended') this.#checker.gone(call, { outcome: 'ended', how: answer.how })
+      else this.#checker.viewed(call, seenOf(answer))
+    })
+  }
+
+  #redriveOrPurge(): void {
+    const { random, checker } = this.#world
+    const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead) && task.id !== undefined)
+    if (dead.length === 0) return
+    const kind = random.chance(0.7) ? 'redrive' : 'purge'
+    const chosen = random.pick(dead)
+    const whole = random.chance(0.2)
+    const tasks = whole ? dead.filter((task) => task.spec.queue === chosen.spec.queue) : [chosen]
+    const target = whole ? { queue: chosen.spec.queue } : chosen.id!
+    const calls = checker.deadCalled(kind, tasks)
+    const { deadLetters } = this.engine
+    const work: Promise<unknown> = kind === 'redrive' ? deadLetters.redrive(target) : deadLetters.purge(target)
+    const done = (text: string): void => {
+      if (!this.over) checker.deadAnswered(calls, text)
+    }
+    work.then(
+      (answer) => done(`${kind}: ${JSON.stringify(answer)}`),
+      (error: unknown) => {
+        if (!this.over) done(`${kind}: ${this.refusal(error).code}`)
+      },
+    )
+  }
+
+  #pause(queue: string, paused: boolean): void {
+    const { checker } = this.#world
+    checker.pauseCalled(queue, paused)
+    const work = paused ? this.engine.pause(queue) : this.engine.resume(queue)
+    work.then(
+      () => {
+        if (!this.over) checker.pauseAnswered(queue, paused, true)
+      },
+      (error: unknown) => {
+        if (this.over) return
+        this.refusal(error)
+        checker.pauseAnswered(queue, paused, false)
+      },
+    )
+  }
+
+  resumeAll(): void {
+    for (const queue of queueNames) this.#pause(queue, false)
+  }
+
+  redriveAll(): void {
+    const { checker } = this.#world
+    const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead))
+    const calls = checker.deadCalled('redrive', dead)
+    void this.engine.deadLetters.redrive({}).then(() => checker.deadAnswered(calls, 'redrive'))
+  }
+
+  #handlers(): void {
+    const { random } = this.#world
+    const queue = random.pick(queueNames)
+    if (this.#handles.has(queue)) this.stopListening(queue)
+    else this.listen(queue, random.pick([1, 3, 50]))
+  }
+
+  /** An id that was never given. */
+  #missing(): void {
+    const { checker } = this.#world
+    const known = this.#pick()
+    if (known === undefined) return
+    const id = `${known.id!.slice(0, 4)}zzz${known.id!.slice(7)}`
+    if (checker.byId.has(id)) return
+    void this.engine.cancel(id).then(
+      (answer) => {
+        const retired = answer.outcome === 'ended' && answer.how === undefined
+        if (!this.over && answer.outcome !== 'missing' && !retired) {
+          checker.violate('state table', undefined, `an id never given: ${answer.outcome}`)
+        }
+      },
+      (error: unknown) => {
+        if (!this.over) this.refusal(error)
+      },
+    )
+  }
+
+  #settle<T>(call: TaskCall, work: Promise<T>, answered: (answer: T) => void): void {
+    work.then(
+      (answer) => {
+        if (!this.over) answered(answer)
+      },
+      (error: unknown) => {
+        if (this.over) return
+        const { code, outcome } = this.refusal(error)
+        this.#checker.callFailed(call, code, outcome)
+      },
+    )
+  }
+
+  /** Only refusals of hourwheel may reach a caller. */
+  refusal(error: unknown): { code: string; outcome: string } {
+    if (error instanceof HourwheelError) {
+      const { code, outcome } = error
+      const expected = ['HW_CLOSED', 'HW_OVERLOADED', 'HW_DISK_FULL', 'HW_DISK_FAILED', 'HW_OUTCOME_UNKNOWN']
+      if (!expected.includes(code)) this.#checker.violate('errors', undefined, `${code}: ${error.message}`)
+      return { code, outcome }
+    }
+    const { code = '', stack = '' } = error as { code?: string; stack?: string }
+    this.#checker.violate('errors', undefined, `not an error of hourwheel: ${code} ${String(error)} ${stack}`)
+    return { code, outcome: 'unknown' }
+  }
+}
+
+export function seenOf(view: TaskView): SeenTask {
+  return {
+    id: view.id,
+    queue: view.queue,
+    state: view.state,
+    fireAt: view.fireAt,
+    attempt: view.attempt,
+    generation: view.generation,
+    payload: payloadText(view.payload),
+    headers: headersText(view.headers),
+    tag: tagOf(view.payload, view.headers),
+  }
+}

@@ -1,0 +1,90 @@
+/** A full look at an engine that is otherwise left alone: listings, dead letters, counters and calendar must agree. */
+
+import type { Engine } from '../../engine/engine.ts'
+import type { DeadView, ListedTask } from '../../model/hourwheel.ts'
+import { hourMs } from '../../model/units.ts'
+import type { Checker } from '../checker.ts'
+import { state } from './belief.ts'
+import { seenOf } from './life.ts'
+import { queueNames } from './workload.ts'
+
+/** Lists everything, tells the checker, and holds counters and calendar against it. */
+export async function scan(engine: Engine, checker: Checker): Promise<{ live: number; dead: number; lastFireAt: number }> {
+  const listed: ListedTask[] = []
+  for await (const task of engine.list()) listed.push(task)
+  const dead: DeadView[] = []
+  for await (const task of engine.deadLetters.list()) dead.push(task)
+  const stats = await engine.stats()
+  const calendar = await engine.calendar()
+  checker.scanned(listed.map(seenOf))
+  checkOrder(checker, listed)
+  const deadIds = new Set(dead.map(({ id }) => id))
+  const live = listed.filter((task) => task.state !== 'dead')
+  if (listed.length - live.length !== dead.length || listed.some(({ id, state: is }) => is === 'dead' && !deadIds.has(id))) {
+    checker.violate('counts', undefined, `list has ${listed.length - live.length} dead letters, deadLetters ${dead.length}`)
+  }
+  if (stats.conservation !== 0) checker.violate('conservation', undefined, `the sum is ${stats.conservation}`)
+  for (const name of queueNames) {
+    const counters = stats.queues[name]
+    const here = listed.filter(({ queue }) => queue === name)
+    const count = (is: string): number => here.filter((task) => task.state === is).length
+    if (counters === undefined) {
+      if (here.length > 0) checker.violate('counts', undefined, `queue ${name} has tasks, but no counters`)
+      continue
+    }
+    checker.pausedNow(name, counters.paused)
+    for (const is of ['pending', 'leased', 'dead'] as const) {
+      if (counters[is] !== count(is)) {
+        checker.violate('counts', undefined, `${name}: ${counters[is]} ${is} counted, ${count(is)} listed`)
+      }
+    }
+    const tasks = [...checker.tasks.values()].filter(({ spec }) => spec.queue === name)
+    const bounds = (what: string, value: number, states: number): void => {
+      const most = tasks.filter(({ now }) => now.allows(states)).length
+      const least = tasks.filter(({ now }) => (now.states & ~states) === 0).length
+      if (value < least || value > most) {
+        checker.violate('counts', undefined, `${name}: ${value} ${what} counted, but there are ${least} to ${most}`)
+      }
+    }
+    bounds('accepted', counters.accepted, ~state.absent)
+    bounds('succeeded', counters.succeeded, state.succeeded)
+    bounds('cancelled', counters.cancelled, state.cancelled)
+    bounds('purged or expired', counters.purged + counters.expired, state.other)
+    if (counters.damaged > 0) checker.violate('D6 damage', undefined, `${name}: ${counters.damaged} counted as damaged`)
+  }
+  checkCalendar(checker, live, calendar)
+  return { live: live.length, dead: dead.length, lastFireAt: Math.max(0, ...live.map(({ fireAt }) => fireAt)) }
+}
+
+function orderAt(task: ListedTask): number {
+  return Number(task.cursor.slice(0, task.cursor.indexOf('.')))
+}
+
+function checkOrder(checker: Checker, listed: readonly ListedTask[]): void {
+  for (let i = 1; i < listed.length; i++) {
+    const [before, after] = [listed[i - 1]!, listed[i]!]
+    const sorted = orderAt(before) < orderAt(after) || (orderAt(before) === orderAt(after) && before.id < after.id)
+    if (!sorted) checker.violate('list order', undefined, `${before.cursor} is listed before ${after.cursor}`)
+  }
+}
+
+function checkCalendar(
+  checker: Checker,
+  live: readonly ListedTask[],
+  calendar: readonly { hour: number; pending: number }[],
+): void {
+  const counted = new Map<number, number>()
+  for (const task of live) {
+    const hour = Math.floor(orderAt(task) / hourMs) * hourMs
+    counted.set(hour, (counted.get(hour) ?? 0) + 1)
+  }
+  for (const { hour, pending } of calendar) {
+    if (counted.get(hour) !== pending) {
+      checker.violate('calendar', undefined, `${pending} tasks in hour ${hour}, but ${counted.get(hour) ?? 0} are listed`)
+    }
+    counted.delete(hour)
+  }
+  for (const [hour, count] of counted) {
+    checker.violate('calendar', undefined, `hour ${hour} is missing, but ${count} tasks are listed in it`)
+  }
+}

@@ -1,0 +1,393 @@
+/**
+ * A run of the whole engine, real code on a simulated machine, from one seed: several lives, each opened, scanned, put to
+ * work and ended by a close, a kill, a power cut or a broken disk, with the clock stepping meanwhile. At the end
+ * everything is made whole, time goes beyond the last fire time, and all that is owed must have been delivered.
+ */
+
+import { jobs } from '../../engine/jobs.ts'
+import { openEngineOn } from '../../engine/open.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ListedTask } from '../../model/hourwheel.ts'
+import { hourMs, secondMs } from '../../model/units.ts'
+import type { Platform } from '../../platform/ports.ts'
+import { Checker, type Violation } from '../checker.ts'
+import type { SimulatedDiskOptions } from '../simulated-disk.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { SimulatedMachine } from '../simulated-platform.ts'
+import { Disturbances } from './disturbances.ts'
+import { Journal } from './journal.ts'
+import { Life, type World } from './life.ts'
+import { scan } from './scan.ts'
+import { makeProfile, queueNames } from './workload.ts'
+
+const dayMs = 24 * hourMs
+const eventsMax = 3_000_000
+
+export interface SimulationOptions {
+  readonly seed: number | string
+  /** Bugs of the platform, for tests that the checker sees them. */
+  readonly disk?: Omit<SimulatedDiskOptions, 'loop' | 'random'> | undefined
+  readonly wrap?: ((platform: Platform) => Platform) | undefined
+  /** Lives before the last one; drawn from the seed if not given. */
+  readonly lives?: number | undefined
+  /** Only this kind of end; drawn if not given. */
+  readonly ends?: 'kill' | 'powerCut' | 'close' | undefined
+  /** No disk faults. */
+  readonly soundDisk?: boolean | undefined
+  /** Called with the checker at the end of each life, to plant what the checker must find. */
+  readonly meddle?: ((checker: Checker) => void) | undefined
+}
+
+export interface SimulationCounts {
+  lives: number
+  kills: number
+  powerCuts: number
+  closes: number
+  failures: number
+  checkpoints: number
+  firings: number
+  calls: number
+  tasks: number
+  tornTails: number
+  events: number
+}
+
+export interface SimulationResult {
+  readonly seed: number | string
+  readonly hash: string
+  readonly violations: readonly Violation[]
+  /** The last lines about the task of the first violation. */
+  readonly evidence: readonly string[]
+  readonly counts: SimulationCounts
+}
+
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const simulation = new Simulation(options)
+  await simulation.run()
+  return simulation.result()
+}
+
+class Simulation {
+  readonly #options: SimulationOptions
+  readonly #random: SeededRandom
+  readonly #machine: SimulatedMachine
+  readonly #journal: Journal
+  readonly #checker: Checker
+  readonly #world: World
+  readonly #disturbances: Disturbances
+  readonly #counts: SimulationCounts = {
+    lives: 0,
+    kills: 0,
+    powerCuts: 0,
+    closes: 0,
+    failures: 0,
+    checkpoints: 0,
+    firings: 0,
+    calls: 0,
+    tasks: 0,
+    tornTails: 0,
+    events: 0,
+  }
+  #life: Life | undefined
+
+  constructor(options: SimulationOptions) {
+    this.#options = options
+    const random = new SeededRandom(`${options.seed}/simulation`)
+    const profile = makeProfile(random.fork('profile'), '/data')
+    this.#random = random.fork('choices')
+    this.#machine = new SimulatedMachine({ seed: options.seed, jobs, wallMs: profile.startMs, disk: options.disk })
+    this.#journal = new Journal(() => this.#machine.loop.nowMs)
+    const clock = { wallMs: () => this.#machine.clock.wallMs(), nowMs: () => this.#machine.loop.nowMs }
+    this.#checker = new Checker(this.#journal, clock)
+    this.#world = {
+      machine: this.#machine,
+      checker: this.#checker,
+      run: profile,
+      random: random.fork('workload'),
+      hot: [],
+      nextTag: 1,
+      calls: 0,
+    }
+    this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'))
+  }
+
+  result(): SimulationResult {
+    const { violations, firings } = this.#checker
+    const counts = { ...this.#counts, firings, calls: this.#world.calls, tasks: this.#checker.tasks.size }
+    counts.events = this.#machine.loop.eventsRun
+    const first = violations[0]
+    const evidence = first === undefined ? [] : this.#journal.tail(first.tag, 60)
+    return { seed: this.#options.seed, hash: this.#journal.hash, violations, evidence, counts }
+  }
+
+  get #failed(): boolean {
+    return this.#checker.violations.length > 0
+  }
+
+  async run(): Promise<void> {
+    try {
+      const lives = this.#options.lives ?? this.#random.between(3, 7)
+      for (let number = 1; number <= lives && !this.#failed; number++) await this.#liveOnce()
+      if (!this.#failed) await this.#deliverAll()
+    } catch (error) {
+      this.#checker.violate('simulation', undefined, error instanceof Error ? (error.stack ?? error.message) : String(error))
+    }
+  }
+
+  // Opening
+
+  /** Opens the engine; crashes and faults may get in the way, and then it is opened again. */
+  async #open(calm: boolean): Promise<Life | undefined> {
+    const { loop } = this.#machine
+    for (let tries = 0; tries < 20 && !this.#failed; tries++) {
+      const disturb = !calm && tries < 6
+      let crashed = false
+      this.#disturbances.beginOpen(disturb, this.#options.soundDisk === true, () => {
+        crashed = true
+        this.#crash(this.#drawCrash())
+      })
+      const wrapped = this.#options.wrap?.(this.#machine.platform) ?? this.#machine.platform
+      let outcome: { engine: Engine } | { error: unknown } | undefined
+      openEngineOn(wrapped, this.#world.run.options).then(
+        (engine) => {
+          outcome = { engine }
+        },
+        (error: unknown) => {
+          outcome = { error }
+        },
+      )
+      await loop.runUntil(() => outcome !== undefined || crashed, { eventsMax })
+      if (crashed) continue
+      const disturbed = this.#disturbances.endOpen()
+      if (outcome !== undefined && 'engine' in outcome) {
+        this.#checker.opened()
+        this.#counts.lives++
+        this.#disturbances.opened()
+        return new Life(outcome.engine, this.#world, calm)
+      }
+      const { error } = outcome as { error: Error & { code?: string } }
+      this.#journal.note('', `open refused: ${error.message}`)
+      if (!disturbed) this.#checker.violate('D6 opens', undefined, `refused to open: ${error.code} ${error.message} ${error.stack}`)
+      // The process that could not open ends.
+      this.#machine.kill()
+    }
+    return undefined
+  }
+
+  async #scan(life: Life): Promise<Awaited<ReturnType<typeof scan>> | undefined> {
+    let found: Awaited<ReturnType<typeof scan>> | undefined
+    let error: unknown
+    let done = false
+    scan(life.engine, this.#checker).then(
+      (result) => {
+        found = result
+        done = true
+      },
+      (cause: unknown) => {
+        error = cause
+        done = true
+      },
+    )
+    await this.#machine.loop.runUntil(() => done || life.over, { eventsMax })
+    if (error !== undefined) this.#checker.violate('scan', undefined, error instanceof Error ? error.stack! : String(error))
+    return found
+  }
+
+  // A life
+
+  async #liveOnce(): Promise<void> {
+    const random = this.#random
+    const life = await this.#open(false)
+    if (life === undefined) return
+    this.#life = life
+    await this.#scan(life)
+    const { loop } = this.#machine
+    for (const queue of queueNames) {
+      if (queue !== 'rare' || random.chance(0.4)) life.listen(queue, random.pick([1, 2, 10, 100]))
+    }
+    let closed: { reason: string; error?: Error | undefined } | undefined
+    void life.engine.closed.then((value) => {
+      closed = value
+    })
+    const end = this.#options.ends ?? random.pick(['kill', 'powerCut', 'powerCut', 'close'] as const)
+    const calls = random.between(20, 260)
+    const crashAfter = end !== 'close' && random.chance(0.7) ? random.between(1, 600) : undefined
+    this.#disturbances.beginLife(this.#options.soundDisk === true, crashAfter, () => this.#crash(end))
+    const pace = random.pick([0.3, 2, 10, 40])
+    for (let call = 0; call < calls && !life.over && closed === undefined && !this.#failed; call++) {
+      life.act()
+      if (call % 16 === 0) life.sample()
+      if (random.chance(0.7)) await loop.advanceBy(random.unit() * pace, { eventsMax })
+      if (random.chance(0.03)) await loop.advanceBy(random.pick([50, 900, 4_000, 20_000]), { eventsMax })
+      if (random.chance(0.02)) this.#disturbances.stepClock()
+      if (random.chance(0.02)) loop.stall(random.pick([3, 50, 2_000]))
+    }
+    if (this.#failed) return
+    if (!life.over && closed === undefined) {
+      if (random.chance(0.5)) await loop.advanceBy(random.pick([1, 30, 3_000]), { eventsMax })
+      if (this.#disturbances.diskIsFull) await this.#serviceResumes(life)
+    }
+    if (!life.over && closed === undefined && !this.#failed) {
+      if (end === 'close') await this.#close(life, () => closed)
+      else this.#crash(end)
+    }
+    if (closed !== undefined && !life.over) await this.#stopped(life, closed)
+    this.#machine.disk.capacityBytes = Infinity
+    this.#options.meddle?.(this.#checker)
+    this.#disturbances.betweenLives()
+  }
+
+  /** The disk has room again: new work is accepted without anyone's help. */
+  async #serviceResumes(life: Life): Promise<void> {
+    const { loop } = this.#machine
+    this.#disturbances.endFull()
+    await loop.advanceBy(5 * secondMs, { eventsMax })
+    const before = this.#checker.submissions.length
+    life.schedule(1, false)
+    await loop.advanceBy(5 * secondMs, { eventsMax })
+    const submission = this.#checker.submissions[before]
+    if (!life.over && submission !== undefined && submission.status !== 'accepted') {
+      this.#checker.violate('D8 resumes', submission.tasks[0], `the disk has room again, but a schedule is ${submission.status}`)
+    }
+  }
+
+  async #close(life: Life, closed: () => unknown): Promise<void> {
+    const { loop } = this.#machine
+    const random = this.#random
+    life.closing = true
+    this.#journal.note('', 'close')
+    this.#counts.closes++
+    const crashes = random.chance(0.3)
+    if (crashes) this.#disturbances.crashAfter(random.between(1, 25), () => this.#crash(this.#drawCrash()))
+    void life.engine.close({ drain: random.pick([0, 100, 5_000]) })
+    for (let i = random.below(4); i > 0; i--) life.act()
+    await loop.runUntil(() => closed() !== undefined || life.over, { eventsMax })
+  }
+
+  /** The engine has stopped by itself, or closed. */
+  async #stopped(life: Life, closed: { reason: string; error?: Error | undefined }): Promise<void> {
+    const { loop } = this.#machine
+    await loop.advanceBy(50, { eventsMax })
+    if (life.over) return
+    const { error } = closed
+    if (closed.reason === 'failed') {
+      this.#counts.failures++
+      this.#journal.note('', `failed: ${String(error)}`)
+      if (!this.#disturbances.mayFail) {
+        this.#checker.violate('stays open', undefined, `stopped itself: ${error?.stack ?? String(error)}`)
+      }
+    } else if (this.#disturbances.mustFail) {
+      this.#checker.violate('D7 failed sync', undefined, 'a sync failed, and the engine went on to an orderly close')
+    }
+    if (this.#checker.openCalls > 0) {
+      this.#checker.violate('answers', undefined, `${this.#checker.openCalls} calls have no answer after the engine ${closed.reason}`)
+    }
+    this.#end(life)
+    if (closed.reason === 'failed') {
+      this.#checker.died('the process ends')
+      if (this.#random.chance(0.5)) this.#machine.kill()
+      else this.#machine.crash('random')
+    } else {
+      this.#checker.closed()
+      if (this.#random.chance(0.5)) this.#machine.crash('random')
+      else this.#machine.kill()
+    }
+  }
+
+  #end(life: Life): void {
+    life.over = true
+    this.#counts.checkpoints += life.checkpoints
+    this.#counts.tornTails += life.tornTails
+    this.#life = undefined
+  }
+
+  #drawCrash(): 'kill' | 'powerCut' {
+    if (this.#options.ends === 'kill' || this.#options.ends === 'powerCut') return this.#options.ends
+    return this.#random.pick(['kill', 'powerCut'])
+  }
+
+  #crash(how: 'kill' | 'powerCut' | 'close'): void {
+    if (this.#life !== undefined) this.#end(this.#life)
+    if (how === 'powerCut') {
+      this.#counts.powerCuts++
+      this.#machine.crash(this.#random.pick(['random', 'random', 'random', 'loseAll', 'keepAll'] as const))
+    } else {
+      this.#counts.kills++
+      this.#machine.kill()
+    }
+    this.#checker.died(how)
+  }
+
+  // The end
+
+  /** Everything is whole, time goes past the last fire time, and nothing may be left. */
+  async #deliverAll(): Promise<void> {
+    const { loop, clock } = this.#machine
+    this.#disturbances.calm()
+    let life = await this.#open(true)
+    if (life === undefined) return
+    this.#life = life
+    const first = await this.#scan(life)
+    if (first === undefined || this.#failed) return
+    let closed = false
+    void life.engine.close().then(() => {
+      closed = true
+    })
+    await loop.runUntil(() => closed, { eventsMax })
+    this.#end(life)
+    this.#checker.closed()
+    this.#machine.kill()
+    const wait = Math.max(0, first.lastFireAt - clock.wallMs())
+    this.#machine.clock.step(Math.min(wait, 200 * dayMs) + 2 * hourMs)
+    this.#checker.sampleWall()
+    life = await this.#open(true)
+    if (life === undefined) return
+    this.#life = life
+    await this.#scan(life)
+    for (const queue of queueNames) life.listen(queue, 100)
+    life.resumeAll()
+    await this.#untilEmpty(life)
+    if (this.#failed) return
+    life.redriveAll()
+    await loop.advanceBy(3 * secondMs, { eventsMax })
+    await this.#untilEmpty(life)
+    if (this.#failed) return
+    // Answers that are still on their way to the disk.
+    await loop.advanceBy(secondMs, { eventsMax })
+    const last = await this.#scan(life)
+    if (last !== undefined && last.dead > 0) this.#checker.violate('liveness', undefined, `${last.dead} dead letters are left`)
+    life.sample()
+    await loop.drain()
+    this.#end(life)
+  }
+
+  async #untilEmpty(life: Life): Promise<void> {
+    const { loop } = this.#machine
+    // What was scheduled by a clock that was years ahead stays where it is.
+    let left = true
+    for (let seconds = 0; seconds < 240 && left; seconds++) {
+      await loop.advanceBy(secondMs, { eventsMax })
+      left = (await this.#ask(() => firstDue(life, this.#machine.clock.wallMs()))) !== undefined
+    }
+    if (!left) return
+    const stats = await this.#ask(() => life.engine.stats())
+    const first = await this.#ask(() => firstDue(life, this.#machine.clock.wallMs()))
+    const task = this.#checker.byId.get(first?.id ?? '')
+    this.#checker.violate('liveness', task, `is due and was not delivered: ${JSON.stringify(first)} ${JSON.stringify(stats)}`)
+  }
+
+  #ask<T>(question: () => Promise<T>): Promise<T> {
+    const answer = question()
+    return this.#machine.loop.run(answer, { eventsMax })
+  }
+}
+
+async function firstDue(life: Life, now: number): Promise<ListedTask | undefined> {
+  for await (const task of life.engine.list({ to: now, limit: 1 })) {
+    if (task.state !== 'dead') return task
+  }
+  for (const state of ['pending', 'leased'] as const) {
+    for await (const task of life.engine.list({ to: now, limit: 1, state })) return task
+  }
+  return undefined
+}

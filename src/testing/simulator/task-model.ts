@@ -1,0 +1,127 @@
+/**
+ * One task as the checker sees it: what was asked for, and what may be true of it now.
+ *
+ * - `now`: what this life of the engine may have made of it, durable or not.
+ * - `since`: what a crash may leave: everything that `now` has allowed since the last durable word.
+ * - `windows`: the same, for each open call about it, since that call was made.
+ */
+
+import { Belief, state, type Candidate } from './belief.ts'
+
+/** What a caller asked for, in the checker's own terms. */
+export interface TaskSpec {
+  readonly tag: string
+  readonly queue: string
+  readonly fireFromAt: number
+  readonly fireToAt: number
+  /** The payload as canonical text. */
+  readonly payload: string
+  readonly headers: string
+  /** No tag in payload or headers: known by its id alone. */
+  readonly untagged: boolean
+  readonly expiresAt: number | undefined
+  readonly timeoutMs: number
+  readonly attemptsMax: number
+  readonly maxAge: boolean
+  readonly retryDelayMsMax: number
+}
+
+/** A call that brings tasks in: all of them or none. */
+export interface Submission {
+  readonly kind: 'schedule' | 'scheduleMany' | 'successor'
+  readonly tasks: TaskModel[]
+  status: 'open' | 'accepted' | 'refused' | 'unknown'
+  readonly life: number
+}
+
+/** One run of a handler. */
+export interface AttemptModel {
+  readonly task: TaskModel
+  readonly number: number
+  readonly life: number
+  readonly startedMs: number
+  readonly seq: number
+  outcome: 'running' | 'ok' | 'failed' | 'deadLetter' | 'retry'
+  /** Its time-out had passed when it answered, or has passed now. */
+  overdue: boolean
+  successor: Submission | undefined
+}
+
+export class TaskModel {
+  readonly spec: TaskSpec
+  readonly submission: Submission
+  id: string | undefined
+  now: Belief
+  since: Belief
+  readonly windows: Set<Belief> = new Set()
+  /** A cancel was durably answered 'leased': no further start. */
+  stopped = false
+  /** The newest attempt seen, of any life. */
+  attempt: AttemptModel | undefined
+  starts = 0
+  /** Successors of attempts whose success may have become durable. */
+  readonly successors: Submission[] = []
+  /** Calls that may have ended it or changed it for other reasons than a handler's success were made. */
+  touchedByOthers = false
+
+  constructor(spec: TaskSpec, submission: Submission, seq: number) {
+    this.spec = spec
+    this.submission = submission
+    const first: Candidate = {
+      fromAt: spec.fireFromAt,
+      toAt: spec.fireToAt,
+      seq,
+      open: false,
+      failedAttempt: undefined,
+    }
+    const states = submission.kind === 'successor' ? state.absent : state.absent | state.live
+    this.now = new Belief(states, [first], [0], 0, 0)
+    this.since = this.now.clone()
+  }
+
+  /** Something may have happened: what `now` allows becomes what `change` makes of it, and nothing before is ruled out. */
+  may(change: (belief: Belief) => void): void {
+    change(this.now)
+    this.since.union(this.now)
+    for (const window of this.windows) window.union(this.now)
+  }
+
+  /** Something is durably so: every belief is narrowed in the same way. */
+  known(narrow: (belief: Belief) => void): void {
+    narrow(this.now)
+    narrow(this.since)
+    for (const window of this.windows) window.union(this.now)
+  }
+
+  /** A window for a call that is made now. */
+  openWindow(): Belief {
+    const window = this.now.clone()
+    this.windows.add(window)
+    return window
+  }
+
+  /** The process died: all that may have been durable may be true. */
+  crashed(): void {
+    this.now = this.since.clone()
+    if (this.stopped && this.now.allows(state.live)) {
+      this.now.states = (this.now.states & ~state.live) | state.cancelled
+    }
+    for (const candidate of this.now.candidates) candidate.open = false
+    this.since = this.now.clone()
+    this.windows.clear()
+  }
+
+  /** The engine has closed in order: what it made of the task is so. */
+  closed(): void {
+    this.since = this.now.clone()
+    this.crashed()
+  }
+
+  /** A full scan after a start has shown it with exactly these values, durably. */
+  observed(states: number, seen: { fireAt: number; attempt: number; generation: number }, seq: number): void {
+    const { fireAt, attempt, generation } = seen
+    const candidate = { fromAt: fireAt, toAt: fireAt, seq, open: false, failedAttempt: undefined }
+    this.now = new Belief(states, [candidate], [attempt], generation, generation)
+    this.since = this.now.clone()
+  }
+}
