@@ -29,7 +29,7 @@ export async function runJob(jobs: Jobs, job: string, disk: Disk, random: Random
     if (run === undefined) throw Object.assign(new Error(`no job is called ${job}`), { code: 'NO_SUCH_JOB' })
     return { result: await run(disk, random, input) }
   } catch (error) {
-    return { failure: describe(error) }
+    return failureOf(error)
   }
 }
 
@@ -43,11 +43,13 @@ export function resultOf(outcome: JobOutcome): unknown {
   throw error
 }
 
-function describe(error: unknown): JobFailure {
-  if (!(error instanceof Error)) return { message: String(error), name: 'Error', stack: undefined, properties: {} }
+export function failureOf(error: unknown): JobOutcome {
+  if (!(error instanceof Error)) {
+    return { failure: { message: String(error), name: 'Error', stack: undefined, properties: {} } }
+  }
   const properties: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(error)) if (isPlain(value)) properties[key] = value
-  return { message: error.message, name: error.name, stack: error.stack, properties }
+  return { failure: { message: error.message, name: error.name, stack: error.stack, properties } }
 }
 
 function isPlain(value: unknown): boolean {

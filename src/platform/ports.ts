@@ -63,7 +63,9 @@ export interface Disk {
   /** Creates a directory with mode 0700 and its missing parents; no error if it is there. */
   makeDirectory(directory: string): Promise<void>
   /** What is at `path`, or undefined. */
-  stat(path: string): Promise<{ kind: 'file' | 'directory' | 'other'; bytes: number; worldWritable: boolean } | undefined>
+  stat(
+    path: string,
+  ): Promise<{ kind: 'file' | 'directory' | 'other'; bytes: number; worldWritable: boolean } | undefined>
   remove(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   syncDirectory(directory: string): Promise<void>

@@ -86,7 +86,7 @@ export class DiskCalls {
           call.code = (error as NodeJS.ErrnoException).code
           // A mistake of a test or of the model, not an answer of the disk.
           if (call.code === undefined) throw error
-          answer = () => reject(error as Error)
+          answer = () => reject(error)
         }
         this.done++
         this.onDone?.(call)

@@ -131,7 +131,7 @@ export class SimulationLoop {
             return
           } else throw new Error('no event is left, but what was waited for has not happened')
         } catch (error) {
-          return finish(() => reject(error as Error))
+          return finish(() => reject(error))
         }
         queueMicrotask(nextTick)
       }
