@@ -8,8 +8,8 @@
  *   behind its last frame there are only zeros. A recycled file is filled anew for the same reason.
  * - A file is filled in bounded chunks, each synced before the next, through a handle of its own: the file in use is
  *   neither queued behind it nor does one long sync of 16 MiB stand in its way.
- * - A full disk is tried again every second and after every trim; what was filled until then is given back at once, since
- *   a checkpoint, which frees log files, needs room too. Any other failure is final.
+ * - A full disk, or a lack of file descriptors, is tried again every second and after every trim; what was filled until then
+ *   is given back at once, since a checkpoint, which frees log files, needs room too. Any other failure is final.
  *
  * It does not write frames and does not decide which file is still needed.
  */
@@ -18,6 +18,7 @@ import { fileSeed } from '../../platform/checksum.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Clock, Disk, DiskFile, Random, TimerHandle } from '../../platform/ports.ts'
 import { encodeFileHeader, fileHeaderBytes, fileIdBytes } from '../file-header.ts'
+import { isDiskFull, isOutOfHandles } from './disk-trouble.ts'
 import { alignUp, logFileName } from './log-format.ts'
 
 /** A file that is ready for the writer or in its use. */
@@ -26,7 +27,9 @@ export interface LogFile {
   readonly name: string
   readonly fileId: Uint8Array
   readonly seed: number
-  readonly handle: DiskFile
+  /** Open from its first frame on, closed after its seal. */
+  handle: DiskFile | undefined
+  closed: Promise<void> | undefined
   /** Zero-filled and synced up to here. */
   bytes: number
   firstLsn: number
@@ -63,6 +66,8 @@ export interface LogFilesOptions {
   }
 }
 
+const openTriesMax = 50
+
 interface Trim {
   readonly names: readonly { readonly name: string; readonly bytes: number }[]
   readonly done: () => void
@@ -72,7 +77,8 @@ export class LogFiles {
   /** Oldest first. */
   readonly ready: LogFile[] = []
   diskFull = false
-  fullError: unknown
+  /** Why the last preparation came to nothing, until one succeeds. */
+  trouble: unknown
   readonly #options: LogFilesOptions
   #nextNumber: number
   #wantedBytes = 0
@@ -116,6 +122,22 @@ export class LogFiles {
     this.kick()
   }
 
+  /** Opens a taken file for its frames, once the file before is closed: its threads serve again. */
+  async open(file: LogFile): Promise<void> {
+    const { disk, clock, directory } = this.#options
+    await file.previous?.closed
+    for (let tries = 1; ; tries++) {
+      try {
+        file.handle = await disk.open(`${directory}/${file.name}`, 'write', { dedicatedThread: true })
+        return
+      } catch (error) {
+        // The process may be short of descriptors for a moment, and nothing is lost by waiting.
+        if (!isOutOfHandles(error) || tries === openTriesMax) throw error
+        await new Promise<void>((resolve) => void clock.setTimer(100, resolve))
+      }
+    }
+  }
+
   trim(names: readonly { readonly name: string; readonly bytes: number }[]): Promise<void> {
     if (this.#closing || names.length === 0) return Promise.resolve()
     return new Promise((done) => {
@@ -137,10 +159,7 @@ export class LogFiles {
   async removeUnused(): Promise<void> {
     const { disk, directory } = this.#options
     const names = this.#recycled.splice(0)
-    for (const file of this.ready.splice(0)) {
-      await file.handle.close()
-      names.push(file.name)
-    }
+    for (const { name } of this.ready.splice(0)) names.push(name)
     for (const name of names) await disk.remove(`${directory}/${name}`)
     if (names.length > 0) await disk.syncDirectory(directory)
   }
@@ -156,19 +175,20 @@ export class LogFiles {
       try {
         const trim = this.#trims.shift()
         if (trim !== undefined) {
-          await this.#trim(trim)
-          trim.done()
+          // A failure is the listener's to hear of; whoever waits only waits for the end.
+          await this.#trim(trim).finally(trim.done)
           continue
         }
         if (this.ready.length < this.#options.readyMax) await this.#prepare()
         else if (this.#hasWork) await this.#extend()
         else return
         this.diskFull = false
+        this.trouble = undefined
         if (!this.#closing) this.#options.listener.changed()
       } catch (error) {
-        if (!isDiskFull(error)) throw error
-        this.diskFull = true
-        this.fullError = error
+        if (!isDiskFull(error) && !isOutOfHandles(error)) throw error
+        this.diskFull = isDiskFull(error)
+        this.trouble = error
         this.#options.listener.changed()
         await this.#pause(1_000)
       }
@@ -192,10 +212,10 @@ export class LogFiles {
       await disk.rename(temporary, path)
       await disk.syncDirectory(directory)
       this.#nextNumber++
-      const handle = await disk.open(path, 'write', { dedicatedThread: true })
-      this.ready.push({ ...prepared, number, name, handle })
+      this.ready.push({ ...prepared, number, name })
     } catch (error) {
-      if (isDiskFull(error) && (await disk.stat(temporary)) !== undefined) await disk.remove(temporary)
+      const isPassing = isDiskFull(error) || isOutOfHandles(error)
+      if (isPassing && (await disk.stat(temporary)) !== undefined) await disk.remove(temporary)
       throw error
     }
   }
@@ -205,7 +225,7 @@ export class LogFiles {
     path: string,
     access: 'create' | 'write',
     number: number,
-  ): Promise<Omit<LogFile, 'name' | 'number' | 'handle'> | undefined> {
+  ): Promise<Omit<LogFile, 'name' | 'number'> | undefined> {
     const { disk, random, openCount, firstNumber, fileBytes } = this.#options
     const handle = await disk.open(path, access)
     try {
@@ -220,6 +240,8 @@ export class LogFiles {
       return {
         fileId,
         seed: fileSeed(fileId),
+        handle: undefined,
+        closed: undefined,
         bytes,
         firstLsn: 0,
         lastFrame: 0,
@@ -235,15 +257,22 @@ export class LogFiles {
     }
   }
 
-  /** Makes the oldest ready file longer. It is not ready meanwhile. */
+  /** Makes the oldest ready file longer. No file is ready meanwhile: those behind it must not be taken before it. */
   async #extend(): Promise<void> {
-    const file = this.ready.shift()!
+    const { disk, directory } = this.#options
+    const held = this.ready.splice(0)
+    const file = held[0]!
     const bytes = alignUp(this.#wantedBytes)
     try {
-      await this.#fill(file.handle, file.bytes, bytes, true)
+      const handle = await disk.open(`${directory}/${file.name}`, 'write')
+      try {
+        await this.#fill(handle, file.bytes, bytes, true)
+      } finally {
+        await handle.close()
+      }
       if (!this.#closing) file.bytes = bytes
     } finally {
-      this.ready.unshift(file)
+      this.ready.unshift(...held)
     }
   }
 
@@ -280,9 +309,4 @@ export class LogFiles {
       this.#paused = { timer, wake }
     })
   }
-}
-
-export function isDiskFull(error: unknown): boolean {
-  const code = (error as { code?: unknown } | undefined)?.code
-  return code === 'ENOSPC' || code === 'EDQUOT'
 }

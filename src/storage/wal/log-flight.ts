@@ -47,6 +47,8 @@ export interface FlightOptions {
   /** Frames that may be under way at once; more wait in the queue. */
   readonly framesMax: number
   readonly listener: {
+    /** Before the first frame of a file: sets its handle. */
+    open(file: LogFile): Promise<void>
     /** Something was written or synced, or may now be issued. */
     progress(writtenLsn: number, syncedLsn: number): void
     synced(frame: Frame): void
@@ -73,6 +75,7 @@ export class LogFlight {
   #syncDone = 0
   #wantedLsn = 0
   #issuedLsn = 0
+  #opening = false
   #lazyTimer: TimerHandle | undefined
 
   constructor(options: FlightOptions, lastLsn: number) {
@@ -129,14 +132,29 @@ export class LogFlight {
           this.#syncIfWanted()
           return
         }
+        if (frame.file.handle === undefined) return this.#open(frame.file)
       } else if (this.#outstanding >= this.#options.framesMax) return
       this.#queue.shift()
       this.#issue(frame)
     }
   }
 
+  /** The head of a file is at the front of the queue, and waits for its file. */
+  #open(file: LogFile): void {
+    if (this.#opening) return
+    this.#opening = true
+    this.#options.listener.open(file).then(
+      () => {
+        this.#opening = false
+        this.#pump()
+      },
+      (error: unknown) => this.#fail(error, file),
+    )
+  }
+
   #issue(frame: Frame): void {
     const { file, buffer, start } = frame
+    const handle = file.handle!
     frame.number = ++file.lastFrame
     const first = frame.number === 1
     file.lastCrc = sealFrame(buffer, start, file.seed, {
@@ -157,7 +175,7 @@ export class LogFlight {
     frame.outstanding = true
     this.#outstanding++
     const bytes = buffer.subarray(start, start + frame.bytes)
-    file.handle.write(bytes, frame.fileAt).then(
+    handle.write(bytes, frame.fileAt).then(
       (count) => {
         if (count === bytes.length) this.#wrote(frame)
         else this.#continue(frame, bytes, count)
@@ -176,7 +194,7 @@ export class LogFlight {
       return
     }
     frame.call = Infinity
-    writeFully(frame.file.handle, bytes.subarray(count), frame.fileAt + count).then(
+    writeFully(frame.file.handle!, bytes.subarray(count), frame.fileAt + count).then(
       () => {
         frame.call = ++this.#calls
         this.#wrote(frame)
@@ -202,7 +220,7 @@ export class LogFlight {
   #sync(file: LogFile): void {
     const call = ++this.#calls
     this.#syncIssued = call
-    file.handle.sync().then(
+    file.handle!.sync().then(
       () => {
         if (this.failed) return
         this.syncs++

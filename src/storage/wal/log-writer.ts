@@ -13,11 +13,13 @@
  * them reads.
  */
 
-import { HourwheelError, refuse } from '../../model/errors.ts'
+import { refuse, type HourwheelError } from '../../model/errors.ts'
 import { writeClean, writeSeal } from '../../model/record-writers.ts'
-import type { Clock, Disk, Random, TimerHandle } from '../../platform/ports.ts'
 import { fileHeaderBytes } from '../file-header.ts'
-import { FrameBuilder, type LogBlocks } from './frame-builder.ts'
+import { diskTrouble } from './disk-trouble.ts'
+import { FrameBuilder } from './frame-builder.ts'
+import { IdleWatch } from './idle-watch.ts'
+import { LogChain } from './log-chain.ts'
 import { LogFiles, type LogFile } from './log-files.ts'
 import { LogFlight, type Frame } from './log-flight.ts'
 import {
@@ -29,44 +31,12 @@ import {
   lengthBytes,
   markFrameBytes,
 } from './log-format.ts'
-import type { AppendPurpose, Log, LogFileInfo, LogListener, LogStats } from './log.ts'
-import { LsnWaiters } from './lsn-waiters.ts'
+import type { AppendPurpose, Log, LogFileInfo, LogStats } from './log.ts'
+import { LogProgress } from './log-progress.ts'
+import { LogSpace } from './log-space.ts'
+import type { LogWriterOptions } from './log-writer-options.ts'
 
-export interface LogWriterOptions {
-  readonly disk: Disk
-  readonly random: Random
-  readonly clock: Clock
-  readonly blocks: LogBlocks
-  readonly directory: string
-  readonly openCount: number
-  readonly firstFileNumber: number
-  readonly firstLsn: number
-  /** Link to the file before the first one, as recovery found it. */
-  readonly link?: number | undefined
-  /** Files of earlier openings that `files` lists and `trim` lets go. */
-  readonly recovered?: readonly LogFileInfo[] | undefined
-  /** Default 16 MiB, at least 4 KiB. A file is longer when its head or one group needs it. */
-  readonly fileBytes?: number | undefined
-  /** What 'new' leaves to 'settle'. Default a sixteenth of a file. */
-  readonly reserveBytes?: number | undefined
-  /** How long a frame that nobody waits for may wait for its sync. Default 5. */
-  readonly lazySyncMs?: number | undefined
-  /** An idle log marks what is synced after so long, at most 1000. Default 1000; 0 for never. */
-  readonly markAfterMs?: number | undefined
-  /** A frame of this size is sent off although another one is under way. Default 256 KiB. */
-  readonly dispatchBytes?: number | undefined
-  /** Default 4. */
-  readonly framesInFlightMax?: number | undefined
-  /** Default 2. */
-  readonly readyFilesMax?: number | undefined
-  /** Default 2. */
-  readonly recycledFilesMax?: number | undefined
-  /** Default 256 KiB. */
-  readonly fillChunkBytes?: number | undefined
-  /** First record of the next file: the state as of now. Called within `open`, `begin` and `beginGroup`; must not append. */
-  readonly headRecord: () => Uint8Array
-  readonly listener: LogListener
-}
+export type { LogWriterOptions } from './log-writer-options.ts'
 
 export class LogWriter implements Log {
   appendedLsn: number
@@ -74,30 +44,19 @@ export class LogWriter implements Log {
   readonly #builder: FrameBuilder
   readonly #files: LogFiles
   readonly #flight: LogFlight
-  readonly #writtenWaiters: LsnWaiters = new LsnWaiters()
-  readonly #syncedWaiters: LsnWaiters = new LsnWaiters()
-  readonly #reserveBytes: number
+  readonly #progress: LogProgress
+  readonly #space: LogSpace
+  readonly #idle: IdleWatch
   readonly #dispatchBytes: number
-  readonly #markAfterMs: number
-  /** Files of this opening that are not trimmed; the last one is in use. */
-  #own: LogFile[] = []
-  #recovered: readonly LogFileInfo[]
-  #file!: LogFile
-  /** Where the next frame goes in the file. */
-  #fileNext = 0
+  readonly #chain: LogChain
   /** File offset minus block offset of the frame opened last. */
   #place = 0
-  #headFrameBytes = 0
   #inGroup = false
   #scheduled = false
   #roomWanted = false
-  #reportedWritten: number
-  #reportedSynced: number
   #closing: Promise<void> | undefined
   #failure: HourwheelError | undefined
   #ready: (() => void) | undefined
-  #markTimer: TimerHandle | undefined
-  #framesAtMark = 0
 
   /** Resolves when the head of the first file is synced. Remove recovery's leftovers before: they may hold the space. */
   static async open(options: LogWriterOptions): Promise<LogWriter> {
@@ -111,12 +70,8 @@ export class LogWriter implements Log {
     if (fileBytes < 4096) throw new RangeError('fileBytes is at least 4096')
     this.#options = options
     this.appendedLsn = options.firstLsn - 1
-    this.#reportedWritten = this.appendedLsn
-    this.#reportedSynced = this.appendedLsn
-    this.#reserveBytes = options.reserveBytes ?? fileBytes / 16
     this.#dispatchBytes = options.dispatchBytes ?? 256 * 1024
-    this.#markAfterMs = options.markAfterMs ?? 1_000
-    this.#recovered = options.recovered ?? []
+    this.#chain = new LogChain(options.recovered ?? [])
     this.#builder = new FrameBuilder(options.blocks)
     const { disk, random, clock, directory, openCount, firstFileNumber } = options
     this.#files = new LogFiles({
@@ -138,7 +93,8 @@ export class LogWriter implements Log {
         lazySyncMs: options.lazySyncMs ?? 5,
         framesMax: options.framesInFlightMax ?? 4,
         listener: {
-          progress: () => this.#progress(),
+          open: (file) => this.#files.open(file),
+          progress: () => this.#landed(),
           synced: (frame) => this.#frameSynced(frame),
           letGo: (block) => options.blocks.letGo(block),
           failed: (error, file) => this.#fail(error, file.name),
@@ -146,6 +102,10 @@ export class LogWriter implements Log {
       },
       this.appendedLsn,
     )
+    this.#progress = new LogProgress(this.#flight, options.listener)
+    this.#space = new LogSpace(this.#files.ready, options.reserveBytes ?? fileBytes / 16)
+    const activity = (): number => this.#flight.frames
+    this.#idle = new IdleWatch(clock, options.markAfterMs ?? 1_000, activity, () => this.#mark())
   }
 
   get buffer(): Buffer {
@@ -157,7 +117,7 @@ export class LogWriter implements Log {
   }
 
   get fileNumber(): number {
-    return this.#file.number
+    return this.#chain.current.number
   }
 
   get writtenLsn(): number {
@@ -221,49 +181,27 @@ export class LogWriter implements Log {
   }
 
   whenWritten(lsn: number): Promise<void> {
-    if (lsn <= this.writtenLsn) return Promise.resolve()
-    return this.#failure === undefined ? this.#writtenWaiters.wait(lsn) : Promise.reject(unknownOutcome(this.#failure))
+    return this.#progress.whenWritten(lsn)
   }
 
   whenSynced(lsn: number): Promise<void> {
-    if (lsn <= this.syncedLsn) return Promise.resolve()
-    if (this.#failure !== undefined) return Promise.reject(unknownOutcome(this.#failure))
-    this.#flight.want(lsn)
-    return this.#syncedWaiters.wait(lsn)
+    return this.#progress.whenSynced(lsn)
   }
 
   trim(fileNumber: number): Promise<void> {
-    const goes = (file: LogFile): boolean => file.number <= fileNumber && file.sealed
-    const gone = [...this.#recovered.filter(({ number }) => number <= fileNumber), ...this.#own.filter(goes)]
-    this.#recovered = this.#recovered.filter(({ number }) => number > fileNumber)
-    this.#own = this.#own.filter((file) => !goes(file))
-    return this.#files.trim(gone.map(({ name, bytes }) => ({ name, bytes })))
+    return this.#files.trim(this.#chain.trim(fileNumber))
   }
 
   files(): LogFileInfo[] {
-    const own = this.#own.filter((file) => file.syncedFrame > 0)
-    return [
-      ...this.#recovered,
-      ...own.map((file) => ({
-        number: file.number,
-        name: file.name,
-        fileId: Buffer.from(file.fileId).toString('hex'),
-        firstLsn: file.firstLsn,
-        sealed: file.sealed,
-        bytes: this.#usedBytes(file),
-      })),
-    ]
+    return this.#chain.list()
   }
 
   stats(): LogStats {
-    let bytes = 0
-    for (const file of this.#recovered) bytes += file.bytes
-    for (const file of this.#own) bytes += this.#usedBytes(file)
     return {
-      files: this.#recovered.length + this.#own.length,
-      bytes,
+      files: this.#chain.count,
+      bytes: this.#chain.bytes + this.#builder.openBytes,
       unsyncedBytes: this.#flight.unsyncedBytes + this.#builder.openBytes,
-      freeBytes: this.#freeBytes() + this.#readyFreeBytes(0),
+      freeBytes: this.#freeBytes() + this.#space.readyBytes(0),
       frames: this.#flight.frames,
       syncs: this.#flight.syncs,
     }
@@ -282,11 +220,11 @@ export class LogWriter implements Log {
     if (this.#failure !== undefined || this.#closing !== undefined) return false
     const bytes = frameBytesOf(payloadBytes)
     const free = this.#freeBytes()
-    const reserve = purpose === 'new' ? this.#reserveBytes : 0
-    const fits = bytes <= free ? free - bytes + this.#readyFreeBytes(0) >= reserve : this.#rotate(bytes, reserve)
+    const reserve = purpose === 'new' ? this.#space.reserveBytes : 0
+    const fits = bytes <= free ? free - bytes + this.#space.readyBytes(0) >= reserve : this.#rotate(bytes, reserve)
     if (!fits) {
       this.#roomWanted = true
-      this.#files.want(this.#fileBytesFor(bytes + reserve))
+      this.#files.want(this.#space.fileBytesFor(bytes + reserve))
       return false
     }
     this.#closeFrame('records')
@@ -297,26 +235,21 @@ export class LogWriter implements Log {
   #rotate(bytes: number, reserve: number): boolean {
     const next = this.#files.ready[0]
     if (next === undefined) return false
-    const needed = bytes + Math.max(0, reserve - this.#readyFreeBytes(1))
-    if (this.#fileBytesFor(needed) > next.bytes) return false
+    const needed = bytes + Math.max(0, reserve - this.#space.readyBytes(1))
+    if (this.#space.fileBytesFor(needed) > next.bytes) return false
     const head = this.#options.headRecord()
-    this.#headFrameBytes = frameBytesOf(lengthBytes + head.length)
-    if (this.#fileBytesFor(needed) > next.bytes) return false
+    this.#space.headIs(head.length)
+    if (this.#space.fileBytesFor(needed) > next.bytes) return false
     this.#closeFrame('records')
     this.#openFrame(markFrameBytes - frameHeaderBytes)
     this.#appendOwn((buffer, at) => writeSeal(buffer, at, next.number))
     this.#closeFrame('seal')
-    this.#file.usedBytes = this.#fileNext
-    this.#use(this.#files.take(), this.#file, head)
+    this.#use(this.#files.take(), head)
     return true
   }
 
-  #use(file: LogFile, previous: LogFile | undefined, head: Uint8Array): void {
-    file.firstLsn = this.appendedLsn + 1
-    file.previous = previous
-    this.#file = file
-    this.#own.push(file)
-    this.#fileNext = fileHeaderBytes
+  #use(file: LogFile, head: Uint8Array): void {
+    this.#chain.use(file, this.appendedLsn + 1, fileHeaderBytes)
     this.#openFrame(lengthBytes + head.length)
     this.#appendOwn((buffer, at) => {
       buffer.set(head, at)
@@ -326,31 +259,16 @@ export class LogWriter implements Log {
   }
 
   #freeBytes(): number {
-    return this.#file.bytes - markFrameBytes - this.#fileNext - this.#builder.openBytes
-  }
-
-  /** What the ready files from `from` on will hold. */
-  #readyFreeBytes(from: number): number {
-    let bytes = 0
-    const { ready } = this.#files
-    for (let index = from; index < ready.length; index++) {
-      bytes += Math.max(0, ready[index]!.bytes - this.#fileBytesFor(0))
-    }
-    return bytes
-  }
-
-  /** How long a file must be to hold frames of `bytes` besides header, head and seal. */
-  #fileBytesFor(bytes: number): number {
-    return fileHeaderBytes + this.#headFrameBytes + alignUp(bytes) + markFrameBytes
-  }
-
-  #usedBytes(file: LogFile): number {
-    return file === this.#file ? this.#fileNext + this.#builder.openBytes : file.usedBytes
+    return this.#chain.current.bytes - markFrameBytes - this.#chain.next - this.#builder.openBytes
   }
 
   #filesChanged(): void {
     this.#ready?.()
-    if (this.#file === undefined || this.#inGroup) return
+    if (this.#chain.count === 0 || this.#ready !== undefined) return
+    if (this.#inGroup) {
+      this.#options.clock.soon(() => this.#filesChanged())
+      return
+    }
     this.#setLimits()
     if (!this.#roomWanted || this.#failure !== undefined) return
     this.#roomWanted = false
@@ -361,14 +279,14 @@ export class LogWriter implements Log {
 
   #openFrame(payloadBytes: number): void {
     this.#builder.open(payloadBytes, this.appendedLsn + 1)
-    this.#place = this.#fileNext - this.#builder.start
+    this.#place = this.#chain.next - this.#builder.start
     this.#setLimits()
   }
 
   #setLimits(): void {
     if (!this.#builder.isOpen) return
-    const fileEnd = alignDown(this.#file.bytes - markFrameBytes) - this.#place
-    this.#builder.limit(fileEnd, Math.max(0, this.#reserveBytes - this.#readyFreeBytes(0)))
+    const fileEnd = alignDown(this.#chain.current.bytes - markFrameBytes) - this.#place
+    this.#builder.limit(fileEnd, this.#space.leftHereBytes)
   }
 
   #appendOwn(write: (buffer: Buffer, at: number) => number): void {
@@ -382,11 +300,11 @@ export class LogWriter implements Log {
   }
 
   #closeFrame(kind: Frame['kind']): void {
-    const frame = this.#builder.close(kind, this.#file, this.#fileNext)
+    const frame = this.#builder.close(kind, this.#chain.current, this.#chain.next)
     if (frame === undefined) return
-    this.#fileNext += frame.bytes
+    this.#chain.next += frame.bytes
     this.#flight.add(frame)
-    if (kind !== 'mark' && this.#markTimer === undefined) this.#armMark()
+    if (kind !== 'mark') this.#idle.stir()
   }
 
   #grown(): void {
@@ -410,46 +328,30 @@ export class LogWriter implements Log {
 
   // Progress
 
-  #progress(): void {
+  #landed(): void {
     this.#dispatch()
-    const { writtenLsn, syncedLsn } = this.#flight
-    const { listener } = this.#options
-    if (writtenLsn > this.#reportedWritten) {
-      this.#reportedWritten = writtenLsn
-      listener.written(writtenLsn)
-      this.#writtenWaiters.reached(writtenLsn)
-    }
-    if (syncedLsn > this.#reportedSynced) {
-      this.#reportedSynced = syncedLsn
-      listener.synced(syncedLsn)
-      this.#syncedWaiters.reached(syncedLsn)
-    }
+    this.#progress.report()
   }
 
   #frameSynced(frame: Frame): void {
     const { file } = frame
     if (frame.kind === 'seal') {
       file.sealed = true
-      file.handle.close().catch((error: unknown) => this.#fail(error, file.name))
+      file.closed = file.handle!.close()
+      file.closed.catch((error: unknown) => this.#fail(error, file.name))
     } else if (frame.kind === 'head' && file.number !== this.#options.firstFileNumber) {
       this.#options.listener.rotated(file.number)
     }
   }
 
-  /** Looks once in a while whether the log is idle, and then says in an empty frame what is synced. */
-  #armMark(): void {
-    if (this.#markAfterMs <= 0) return
-    this.#framesAtMark = this.#flight.frames
-    this.#markTimer = this.#options.clock.setTimer(this.#markAfterMs, () => {
-      this.#markTimer = undefined
-      if (this.#failure !== undefined || this.#closing !== undefined) return
-      const idle = this.#flight.frames === this.#framesAtMark && this.#flight.idle && this.#builder.openBytes === 0
-      if (!idle) this.#armMark()
-      else if (this.#freeBytes() >= frameHeaderBytes) {
-        this.#openFrame(0)
-        this.#closeFrame('mark')
-      }
-    })
+  /** Says in an empty frame what is synced, so that damage in it can be told from an unfinished write. */
+  #mark(): void {
+    if (this.#failure !== undefined || this.#closing !== undefined) return
+    if (this.#builder.openBytes > 0 || !this.#flight.idle) this.#idle.stir()
+    else if (this.#freeBytes() >= frameHeaderBytes) {
+      this.#openFrame(0)
+      this.#closeFrame('mark')
+    }
   }
 
   #fail(error: unknown, where: string): void {
@@ -461,39 +363,35 @@ export class LogWriter implements Log {
     })
     this.#failure = failure
     this.#flight.poison()
-    this.#clearMark()
+    this.#idle.stop()
+    void this.#files.stop()
     this.#ready?.()
-    this.#options.listener.failed(failure)
-    this.#writtenWaiters.rejectAll(unknownOutcome(failure))
-    this.#syncedWaiters.rejectAll(unknownOutcome(failure))
-  }
-
-  #clearMark(): void {
-    if (this.#markTimer !== undefined) this.#options.clock.clearTimer(this.#markTimer)
-    this.#markTimer = undefined
+    this.#progress.fail(failure)
   }
 
   // Life
 
   async #open(): Promise<void> {
     const head = this.#options.headRecord()
-    this.#headFrameBytes = frameBytesOf(lengthBytes + head.length)
-    this.#files.want(this.#fileBytesFor(2 * this.#reserveBytes))
+    this.#space.headIs(head.length)
+    this.#files.want(this.#space.fileBytesFor(2 * this.#space.reserveBytes))
     await new Promise<void>((resolve) => (this.#ready = resolve))
     this.#ready = undefined
     if (this.#files.ready.length === 0) {
       await this.#files.stop()
       if (this.#failure !== undefined) throw this.#failure
-      throw refuse('HW_DISK_FULL', 'no space for a log file', { cause: this.#files.fullError })
+      throw diskTrouble(this.#files.trouble, this.#options.directory)
     }
     const file = this.#files.take()
     file.link = this.#options.link ?? 0
-    this.#use(file, undefined, head)
-    await this.whenSynced(this.appendedLsn)
+    this.#use(file, head)
+    await this.whenSynced(this.appendedLsn).catch(async () => {
+      await this.close()
+    })
   }
 
   async #close(): Promise<void> {
-    this.#clearMark()
+    this.#idle.stop()
     this.#closeFrame('records')
     await this.#files.stop()
     if (this.#failure === undefined) {
@@ -503,18 +401,13 @@ export class LogWriter implements Log {
       await this.whenSynced(this.appendedLsn).catch(() => undefined)
     }
     this.#flight.stop()
-    this.#clearMark()
+    this.#idle.stop()
     if (this.#failure !== undefined) {
-      const handles = [...this.#own.filter(({ sealed }) => !sealed), ...this.#files.ready].map(({ handle }) => handle)
-      await Promise.allSettled(handles.map((handle) => handle.close()))
+      await this.#chain.close().catch(() => undefined)
       throw this.#failure
     }
     this.#builder.endBlock()
-    await this.#file.handle.close()
+    await this.#chain.close()
     await this.#files.removeUnused()
   }
-}
-
-function unknownOutcome(failure: HourwheelError): HourwheelError {
-  return refuse('HW_OUTCOME_UNKNOWN', `the log failed before this was on disk: ${failure.message}`, { cause: failure })
 }

@@ -9,11 +9,12 @@
  * It changes nothing, and knows nothing of the other files: `wal-recovery.ts` does.
  */
 
-import { HourwheelError, refuse } from '../../model/errors.ts'
+import { refuse, type HourwheelError } from '../../model/errors.ts'
 import { fileSeed } from '../../platform/checksum.ts'
 import { readFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile } from '../../platform/ports.ts'
 import { fileHeaderBytes, verifyFileHeader, type FileHeader } from '../file-header.ts'
+import { diskTrouble } from './disk-trouble.ts'
 import { FileWindow } from './file-window.ts'
 import {
   copyFlag,
@@ -110,9 +111,7 @@ async function reading<T>(disk: Disk, path: string, read: (file: DiskFile) => Pr
       await file.close()
     }
   } catch (error) {
-    if (error instanceof HourwheelError) throw error
-    const text = error instanceof Error ? error.message : String(error)
-    throw refuse('HW_DISK_FAILED', `${path} cannot be read: ${text}`, { details: { file: path }, cause: error })
+    throw diskTrouble(error, path)
   }
 }
 

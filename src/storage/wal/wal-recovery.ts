@@ -11,8 +11,9 @@
  *   The caller publishes the manifest with the new open count and these files, then removes the leftovers, then opens a writer.
  */
 
-import { HourwheelError, refuse } from '../../model/errors.ts'
+import { refuse, type HourwheelError } from '../../model/errors.ts'
 import type { Disk, Random } from '../../platform/ports.ts'
+import { diskTrouble } from './disk-trouble.ts'
 import { logFileName, parseLogFileName } from './log-format.ts'
 import type { LogFileInfo } from './log.ts'
 import { copyLogFile, setAside, type CopiedLog } from './wal-copy.ts'
@@ -79,7 +80,16 @@ interface Found {
   readonly known?: KnownLogFile | undefined
 }
 
+/** Rejects with HW_CORRUPT, HW_FORMAT_NEWER, HW_DISK_FULL or HW_DISK_FAILED. */
 export async function recoverLog(options: RecoverLogOptions): Promise<RecoveredLog> {
+  try {
+    return await recoverChain(options)
+  } catch (error) {
+    throw diskTrouble(error, options.directory)
+  }
+}
+
+async function recoverChain(options: RecoverLogOptions): Promise<RecoveredLog> {
   const { openCount, knownOpenCount } = options
   if (openCount <= knownOpenCount) throw refuse('HW_INTERNAL', `open count ${openCount} after ${knownOpenCount}`)
   const { chain, others } = await chainOf(options)
@@ -184,8 +194,12 @@ async function saveTornTail(
 
 /** Removes what recovery named as leftovers. Only after the manifest that does without them is durable. */
 export async function removeLeftovers(disk: Disk, directory: string, names: readonly string[]): Promise<void> {
-  for (const name of names) await disk.remove(`${directory}/${name}`)
-  if (names.length > 0) await disk.syncDirectory(directory)
+  try {
+    for (const name of names) await disk.remove(`${directory}/${name}`)
+    if (names.length > 0) await disk.syncDirectory(directory)
+  } catch (error) {
+    throw diskTrouble(error, directory)
+  }
 }
 
 /** The chain by name, and the log files that are not in it. */

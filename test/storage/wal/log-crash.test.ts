@@ -4,6 +4,7 @@
  */
 
 import { describe, expect, test } from 'vitest'
+import type { DiskFault } from '../../../src/testing/disk-faults.ts'
 import type { CrashPolicy } from '../../../src/testing/disk-model.ts'
 import { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import { SimulatedClock } from '../../../src/testing/simulated-clock.ts'
@@ -66,6 +67,26 @@ class Lives {
     this.disk.calls.onDone = undefined
   }
 
+  /** One life with planned faults; it may end by them, but only in ways that say so. Then the process, or the power, goes. */
+  async suffer(fault: DiskFault, appends: number, policy: CrashPolicy | 'kill'): Promise<'lived' | 'died'> {
+    this.disk.faults.add(fault)
+    let end: 'lived' | 'died' | undefined
+    this.#life(appends).then(
+      () => (end = 'lived'),
+      (error: unknown) => {
+        end = 'died'
+        const code = String((error as { code?: string }).code)
+        if (!/^(HW_DISK_FAILED|HW_DISK_FULL|HW_OUTCOME_UNKNOWN|E[A-Z]+)$/.test(code)) this.failures.push(error as Error)
+      },
+    )
+    await this.loop.runUntil(() => end !== undefined)
+    if (this.failures.length > 0) throw this.failures[0]!
+    this.clock.stop()
+    this.disk = policy === 'kill' ? this.disk.kill() : this.disk.crash(policy)
+    this.clock = this.clock.next()
+    return end!
+  }
+
   async recover(): Promise<Awaited<ReturnType<typeof recoverLog>>> {
     const { disk, random } = this
     const values: number[] = []
@@ -122,6 +143,7 @@ class Lives {
           this.acked = Math.max(this.acked, value)
           this.ackedLsn = Math.max(this.ackedLsn, lsn)
         })
+        synced.catch(() => undefined)
         if (random.chance(0.5)) await synced
       } else if (random.chance(0.5)) await log.whenWritten(lsn)
       if (random.chance(0.05)) await this.#checkpoint(log)
@@ -232,6 +254,28 @@ test('crashes again and again, during recovery too, lose nothing acknowledged', 
   }
   expect(checkpoints).toBeGreaterThan(seeds / 4)
   expect(tornTails).toBeGreaterThan(0)
+})
+
+describe('a fault at any I/O call loses nothing acknowledged', () => {
+  const faults: [string, Omit<DiskFault, 'first'>][] = [
+    ['EIO once', { code: 'EIO', times: 1 }],
+    ['EIO for ever', { code: 'EIO', times: Infinity }],
+    ['ENOSPC once', { code: 'ENOSPC', times: 1, on: ['write', 'create', 'rename', 'sync', 'syncDirectory'] }],
+    ['EMFILE five times', { code: 'EMFILE', times: 5, on: ['open', 'create'] }],
+    ['short writes', { short: 5, times: 3, on: 'write' }],
+  ]
+  test.each(faults)('%s', async (_what, fault) => {
+    const stride = Number(process.env['LOG_CRASH_STRIDE'] ?? 9)
+    const steps = await stepsOf(7, 60)
+    let lived = 0
+    for (let first = 1; first <= steps; first += stride) {
+      const lives = new Lives(7)
+      if ((await lives.suffer({ ...fault, first }, 60, lives.random.pick(policies))) === 'lived') lived++
+      await lives.live(Infinity, 'loseAll', 20)
+      await lives.live(Infinity, 'loseAll', 0)
+    }
+    if (fault.short !== undefined) expect(lived).toBeGreaterThan(0)
+  })
 })
 
 test.each<DiskLie>(['syncDoesNothing', 'directorySyncDoesNothing'])(
