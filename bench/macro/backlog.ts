@@ -3,7 +3,7 @@
 import { openEngine, type Engine } from '../../src/index.ts'
 import { quantileOf } from '../shared/figures.ts'
 import type { Benchmark, Figures, Runner } from './benchmark.ts'
-import { load, taskMaker } from './loads.ts'
+import { ascendingTaskMaker, load } from './loads.ts'
 import {
   inMebibytes,
   residentBytes,
@@ -82,7 +82,9 @@ async function onEngine({ directory, tasks, standingMs }: Specification): Promis
   const memory = watchMemory()
 
   let stalls = watchStalls()
-  const { tasksPerSecond } = await load(engine, tasks, taskMaker(Date.now() - 3 * hourMs, 2 * hourMs, 'backlog'))
+  // A queue falls behind in the order of its fire times.
+  const nextTask = ascendingTaskMaker(Date.now() - 3 * hourMs, 2 * hourMs, tasks, 'backlog')
+  const { tasksPerSecond } = await load(engine, tasks, nextTask)
   const loading = { ...probes.take('loading'), loadingStallMaxMs: stalls().stallMaxMs }
 
   stalls = watchStalls()

@@ -61,6 +61,21 @@ export interface CallFigures {
   readonly maxUs: number
 }
 
+/** Makes tasks of ascending fire times, spread evenly over the range. */
+export function ascendingTaskMaker(
+  fromMs: number,
+  rangeMs: number,
+  tasks: number,
+  queueName: string,
+): () => ScheduledTask {
+  let index = 0
+  return () => ({
+    queue: queueName,
+    at: fromMs + Math.floor((index * rangeMs) / tasks),
+    payload: payloads[index++ % payloads.length]!,
+  })
+}
+
 /** `inFlight` callers, each making one call after the other, `calls` together. */
 export async function drive(
   calls: number,
