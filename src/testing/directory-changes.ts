@@ -7,7 +7,7 @@
  * directories the new name appears no later than the old one goes.
  */
 
-import { type Fate, SimulatedInode } from './simulated-inode.ts'
+import type { Fate, SimulatedInode } from './simulated-inode.ts'
 
 export class SimulatedDirectory {
   /** As it is now. */

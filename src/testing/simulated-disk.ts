@@ -48,11 +48,14 @@ export class SimulatedDisk implements Disk, FileOwner {
   capacityBytes: number
   openFilesMax: number
   openFiles = 0
+  /** Of its own, so that forks do not change what this life draws. */
+  readonly #crashRandom: SeededRandom
 
   constructor(options: SimulatedDiskOptions, model: DiskModel = new DiskModel()) {
     this.options = options
     this.model = model
     this.random = options.random.fork('disk')
+    this.#crashRandom = this.random.fork('crash')
     const { loop, slowSyncChance = 0.005, slowSyncMsMax = 400 } = options
     this.calls = new DiskCalls({ loop, random: this.random.fork('calls'), slowSyncChance, slowSyncMsMax })
     this.shortChance = options.shortChance ?? 0.01
@@ -136,7 +139,7 @@ export class SimulatedDisk implements Disk, FileOwner {
 
   /** The disk that a power cut now would leave, calls under way not having begun. This life goes on. */
   fork(policy: CrashPolicy, changed: Partial<SimulatedDiskOptions> = {}): SimulatedDisk {
-    const random = this.random.fork('crash')
+    const random = this.#crashRandom.fork('crash')
     return this.#successor(this.model.crashed(policy, random), changed)
   }
 
@@ -161,7 +164,7 @@ export class SimulatedDisk implements Disk, FileOwner {
   /** Puts a synced file in place of what is there; undefined removes it. Syncs the whole disk while at it. */
   install(path: string, bytes: Uint8Array | undefined): void {
     const { model } = this
-    model.makeDirectory(path.slice(0, path.lastIndexOf('/')))
+    model.makeDirectory(path.slice(0, path.lastIndexOf('/')) || '/')
     if (model.find(path) !== undefined) model.remove(path)
     if (bytes !== undefined) model.write(model.create(path), bytes, 0)
     model.syncAll()
@@ -173,6 +176,9 @@ export class SimulatedDisk implements Disk, FileOwner {
 
   #successor(model: DiskModel, changed: Partial<SimulatedDiskOptions>): SimulatedDisk {
     const { capacityBytes, openFilesMax } = this
-    return new SimulatedDisk({ ...this.options, capacityBytes, openFilesMax, random: this.random, ...changed }, model)
+    return new SimulatedDisk(
+      { ...this.options, capacityBytes, openFilesMax, random: this.#crashRandom, ...changed },
+      model,
+    )
   }
 }

@@ -17,13 +17,31 @@ import type { SeededRandom } from './seeded-random.ts'
 
 export const sectorBytes = 512
 
+interface ContentVersion {
+  readonly effect: number
+  readonly bytes: Uint8Array
+}
+
+interface SizeVersion {
+  readonly effect: number
+  readonly size: number
+}
+
 interface DirtySector {
   /** Undefined: zeros. */
   base: Uint8Array | undefined
-  between: { readonly effect: number; readonly bytes: Uint8Array }[]
+  between: ContentVersion[]
   /** The effect that made the present content. */
   lastEffect: number
   doomed: boolean
+}
+
+interface ChosenSize {
+  readonly size: number
+  /** What the file was cut to on the way to this size: older bytes beyond it are gone. */
+  readonly smallest: number
+  /** The first later cut: it did not happen, nor did what was written beyond it afterwards. */
+  readonly lostCut: SizeVersion | undefined
 }
 
 /** How a crash chooses: all effects up to a number are kept and the others lost, or by lot. */
@@ -40,7 +58,7 @@ export class SimulatedInode {
   readonly #allocated = new Set<number>()
   readonly #dirty = new Map<number, DirtySector>()
   /** Synced size first, present size last. */
-  #sizes: { readonly effect: number; readonly size: number }[] = [{ effect: 0, size: 0 }]
+  #sizes: SizeVersion[] = [{ effect: 0, size: 0 }]
 
   get size(): number {
     return this.#size
@@ -146,7 +164,7 @@ export class SimulatedInode {
       for (const [sector, dirty] of this.#dirty) {
         const start = sector * sectorBytes
         if (start >= chosen.size) continue
-        const content = this.#chooseContent(sector, dirty, chosen.smallest, fate)
+        const content = this.#chooseContent(sector, dirty, chosen, fate)
         left.#bytes.set(content.subarray(0, chosen.size - start), start)
       }
     }
@@ -157,12 +175,13 @@ export class SimulatedInode {
     return left
   }
 
-  #chooseSize(fate: Fate): { size: number; smallest: number } {
+  #chooseSize(fate: Fate): ChosenSize {
     const sizes = this.#sizes
     let index = sizes.length - 1
     if ('keepThrough' in fate) while (index > 0 && sizes[index]!.effect > fate.keepThrough) index--
     else if (!fate.random.chance(fate.keepChance)) index = fate.random.below(sizes.length)
     const smallest = Math.min(...sizes.slice(0, index + 1).map((entry) => entry.size))
+    const lostCut = sizes.find((entry, at) => at > index && entry.size < sizes[at - 1]!.size)
     let size = sizes[index]!.size
     const next = sizes[index + 1]
     if ('random' in fate && next !== undefined && next.size > size && fate.random.chance(0.3)) {
@@ -170,38 +189,38 @@ export class SimulatedInode {
       const more = Math.ceil(fate.random.below(next.size - size) / sectorBytes)
       size = Math.max(size, Math.min(next.size, (Math.floor(size / sectorBytes) + more) * sectorBytes))
     }
-    return { size, smallest }
+    return { size, smallest, lostCut }
   }
 
-  /** `smallest`: what the file was cut to on the way to the chosen size; older bytes beyond it are gone. */
-  #chooseContent(sector: number, dirty: DirtySector, smallest: number, fate: Fate): Uint8Array {
+  #chooseContent(sector: number, dirty: DirtySector, chosen: ChosenSize, fate: Fate): Uint8Array {
     const start = sector * sectorBytes
     const base = new Uint8Array(sectorBytes)
-    if (dirty.base !== undefined) base.set(dirty.base.subarray(0, Math.max(0, smallest - start)))
+    if (dirty.base !== undefined) base.set(dirty.base.subarray(0, Math.max(0, chosen.smallest - start)))
     if (dirty.doomed) return base
-    const present = this.#sectorContent(sector)
-    if ('keepThrough' in fate) {
-      if (dirty.lastEffect <= fate.keepThrough) return present
-      return dirty.between.filter((version) => version.effect <= fate.keepThrough).at(-1)?.bytes ?? base
+    let versions: ContentVersion[] = [
+      { effect: -1, bytes: base },
+      ...dirty.between,
+      { effect: dirty.lastEffect, bytes: this.#sectorContent(sector) },
+    ]
+    const { lostCut } = chosen
+    if (lostCut !== undefined && start + sectorBytes > lostCut.size) {
+      versions = versions.filter((version) => version.effect < lostCut.effect)
     }
+    if ('keepThrough' in fate)
+      return versions.filter((version) => version.effect <= fate.keepThrough).at(-1)?.bytes ?? base
     const { random, keepChance } = fate
-    if (random.chance(keepChance)) return present
-    const versions = [base, ...dirty.between.map((version) => version.bytes), present]
-    const syncedSize = this.#sizes[0]!.size
+    if (random.chance(keepChance)) return versions.at(-1)!.bytes
     switch (random.below(4)) {
       case 0:
         return base
       case 1:
-        return random.pick(versions)
-      case 2: {
-        const zeroed = base.slice()
-        zeroed.fill(0, Math.min(sectorBytes, Math.max(0, syncedSize - start)))
-        return zeroed
-      }
+        return random.pick(versions).bytes
+      case 2:
+        return base.fill(0, Math.min(sectorBytes, Math.max(0, this.#sizes[0]!.size - start)))
       default: {
-        const torn = random.pick(versions).slice()
+        const torn = random.pick(versions).bytes.slice()
         const from = random.below(sectorBytes + 1)
-        torn.set(random.pick(versions).subarray(from), from)
+        torn.set(random.pick(versions).bytes.subarray(from), from)
         return torn
       }
     }

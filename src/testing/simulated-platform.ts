@@ -39,6 +39,8 @@ export class SimulatedMachine {
   readonly random: SeededRandom
   readonly #options: SimulatedMachineOptions
   readonly #platformRandom: SeededRandom
+  /** Of its own, so that forks do not change what this machine draws. */
+  readonly #forkRandom: SeededRandom
   #clock: SimulatedClock
   #disk: SimulatedDisk
   #platform: Platform
@@ -49,6 +51,7 @@ export class SimulatedMachine {
     this.#options = options
     this.random = random.fork('test')
     this.#platformRandom = random.fork('platform')
+    this.#forkRandom = random.fork('fork')
     this.loop = disk?.options.loop ?? new SimulationLoop()
     const { wallMs, lateMsMax } = options
     this.#clock = new SimulatedClock({ loop: this.loop, random: random.fork('clock'), wallMs, lateMsMax })
@@ -78,7 +81,7 @@ export class SimulatedMachine {
   }
 
   fork(policy: CrashPolicy): SimulatedMachine {
-    const seed = `${this.random.u32()}/fork`
+    const seed = `${this.#forkRandom.u32()}/fork`
     const disk = this.#disk.fork(policy, { loop: new SimulationLoop() })
     return new SimulatedMachine({ ...this.#options, seed, wallMs: this.#clock.wallMs() }, disk)
   }
