@@ -1,0 +1,340 @@
+/**
+ * Gives due tasks to the consumers of their queues and settles their attempts.
+ *
+ *   due -> lease (record) -> written -> executor starts the handler -> answer -> end, retry or dead letter (record)
+ *
+ * Invariants
+ * - A handler starts only once its lease has been written to the log file, so that kill -9 cannot hide a started attempt.
+ * - Only an answer (success, failure, time-out) uses up an attempt. A task whose lease was lost with the process
+ *   `lossesAloneMin` times runs with nothing beside it; after `lossesMax` it becomes a dead letter, 'lost'.
+ * - An attempt is settled once. When the log has no room for its record, the answer waits; it is never dropped.
+ */
+
+import { decodeExtras } from '../model/extras.ts'
+import { packId } from '../model/ids.ts'
+import type { Ledger } from '../model/ledger.ts'
+import { limits } from '../model/limits.ts'
+import { readBody } from '../model/records.ts'
+import type { Clock } from '../platform/ports.ts'
+import { tier, type TaskTable } from '../wheel/task-table.ts'
+import type { AttemptRecords, DeliveryQueue } from './attempt-records.ts'
+import { Attempt } from './attempt.ts'
+import { Deadlines } from './deadlines.ts'
+import type { Answers, Executor } from './executor.ts'
+import { LatenessHistogram } from './lateness.ts'
+import type { DeliveryEvents, Settlement } from './settlement.ts'
+
+/** How often a closing engine looks whether its attempts have ended. */
+const drainLookMs = 20
+
+export interface DispatcherParts {
+  readonly clock: Clock
+  readonly table: TaskTable
+  readonly ledger: Ledger
+  readonly records: AttemptRecords
+  readonly settlement: Settlement
+  readonly events: DeliveryEvents
+  /** LSN of the newest record appended. */
+  appendedLsn(): number
+  /** Tasks were settled: there may be room for more of their queues. */
+  settled(): void
+}
+
+/** One handler of a queue. */
+export interface Consumer {
+  readonly queue: DeliveryQueue
+  readonly executor: Executor
+  readonly concurrency: number
+  readonly timeoutMs: number | undefined
+  active: number
+  stopped: boolean
+  /** Those who wait for `active` to become 0. */
+  readonly idle: (() => void)[]
+}
+
+/** A task that may only run alone, held. */
+interface Lonely {
+  readonly row: number
+  readonly homeHour: number
+  readonly ordinal: number
+  readonly consumer: Consumer
+  readonly losses: number
+}
+
+export class Dispatcher implements Answers {
+  readonly lateness: LatenessHistogram = new LatenessHistogram()
+  readonly deadlines: Deadlines = new Deadlines()
+  readonly #parts: DispatcherParts
+  readonly #consumers: Map<number, Consumer> = new Map()
+  /** Every attempt from its lease to its answer, by row. */
+  readonly #attempts: Map<number, Attempt> = new Map()
+  /** Leased, waiting for their lease to be written; in LSN order. */
+  #starting: Attempt[] = []
+  #startingFrom = 0
+  /** Answers that found no room in the log. */
+  readonly #unrecorded: (() => boolean)[] = []
+  readonly #lonely: Lonely[] = []
+  #alone = false
+  #fence = 0
+  #pumpSoon = false
+  #held = false
+  #closing = false
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts
+  }
+
+  activeIn(queueNumber: number): number {
+    return this.#consumers.get(queueNumber)?.active ?? 0
+  }
+
+  hasConsumer(queueNumber: number): boolean {
+    const consumer = this.#consumers.get(queueNumber)
+    return consumer !== undefined && !consumer.stopped
+  }
+
+  addConsumer(consumer: Consumer): void {
+    this.#consumers.set(consumer.queue.number, consumer)
+    this.pump(consumer.queue.number)
+  }
+
+  /** No new attempts of this consumer; resolves when its running ones are settled. */
+  async removeConsumer(consumer: Consumer): Promise<void> {
+    consumer.stopped = true
+    if (consumer.active > 0) await new Promise<void>((resolve) => consumer.idle.push(resolve))
+    if (this.#consumers.get(consumer.queue.number) === consumer) this.#consumers.delete(consumer.queue.number)
+    await consumer.executor.close()
+  }
+
+  /** While held (the clock cannot be trusted) nothing new starts. */
+  setHeld(held: boolean): void {
+    this.#held = held
+    if (!held) this.pumpAll()
+  }
+
+  pumpAll(): void {
+    for (const number of this.#consumers.keys()) this.pump(number)
+  }
+
+  /** Room in the log again: first the answers that wait, then new attempts. */
+  logHasRoom(): void {
+    while (this.#unrecorded.length > 0) {
+      if (!this.#unrecorded[0]!()) return
+      this.#unrecorded.shift()
+    }
+    this.pumpAll()
+  }
+
+  /** Leases as many due tasks of a queue as its consumer may run. */
+  pump(queueNumber: number): void {
+    const consumer = this.#consumers.get(queueNumber)
+    if (consumer === undefined || consumer.stopped || this.#held || this.#closing) return
+    const { queue } = consumer
+    if (queue.ledger.paused || this.#alone || this.#unrecorded.length > 0) return
+    if (this.#lonely.length > 0) {
+      this.#startLonely()
+      return
+    }
+    const { records, table, ledger } = this.#parts
+    const now = this.#parts.clock.wallMs()
+    const { due } = queue
+    while (consumer.active < consumer.concurrency && due.count > 0) {
+      const row = due.shift()
+      table.tier[row] = tier.held
+      if (table.fireAt[row]! > now) {
+        records.rearm(row)
+        continue
+      }
+      const homeHour = table.homeHour[row]!
+      const ordinal = table.ordinal[row]!
+      const losses = ledger.losses.size === 0 ? 0 : (ledger.losses.get(packId(homeHour, ordinal)) ?? 0)
+      if (losses >= limits.lossesAloneMin) {
+        this.#lonely.push({ row, homeHour, ordinal, consumer, losses })
+        this.#startLonely()
+        if (this.#alone || this.#lonely.length > 0) return
+        continue
+      }
+      if (!this.#begin(consumer, row, losses, now)) {
+        table.tier[row] = tier.due
+        due.pushFront(row)
+        return
+      }
+    }
+  }
+
+  /** Ends, buries or leases a held due row; false when the log has no room and nothing was changed. */
+  #begin(consumer: Consumer, row: number, losses: number, now: number): boolean {
+    const { records, table, settlement } = this.#parts
+    const { queue } = consumer
+    const homeHour = table.homeHour[row]!
+    const ordinal = table.ordinal[row]!
+    const source = records.taskBytes(row)
+    const body = readBody(source.bytes, source.at)
+    let timeoutMs = consumer.timeoutMs ?? queue.settings.timeoutMs
+    if (body.hasExtras) {
+      const extras = decodeExtras(source.bytes, body.extrasAt, body.end)
+      if (extras.expiresAt !== undefined && extras.expiresAt <= now) {
+        return settlement.expire({ queue, homeHour, ordinal }, row)
+      }
+      timeoutMs = extras.timeoutMs ?? timeoutMs
+    }
+    if (losses >= limits.lossesMax) return settlement.bury({ queue, homeHour, ordinal }, row, losses)
+    const lease = records.lease(row, this.#fence + 1, losses)
+    if (lease === undefined) return false
+    this.#fence++
+    const lsn = this.#parts.appendedLsn()
+    const fireAt = table.fireAt[row]!
+    const attempt = new Attempt(queue, row, homeHour, ordinal, lease, lsn, fireAt, body.attempt + 1, timeoutMs)
+    this.#attempts.set(row, attempt)
+    this.#starting.push(attempt)
+    consumer.active++
+    return true
+  }
+
+  /** A task that was lost with the process again and again runs with nothing beside it. */
+  #startLonely(): void {
+    const { table, clock } = this.#parts
+    while (this.#attempts.size === 0 && this.#lonely.length > 0) {
+      const { row, homeHour, ordinal, consumer, losses } = this.#lonely[0]!
+      // It may have been cancelled or moved meanwhile; its row is another's then.
+      const waits = table.tier[row] === tier.held && table.homeHour[row] === homeHour && table.ordinal[row] === ordinal
+      if (waits && !this.#begin(consumer, row, losses, clock.wallMs())) return
+      this.#lonely.shift()
+      this.#alone = this.#attempts.size > 0
+    }
+  }
+
+  /** The log has written records up to `lsn`: attempts whose lease is among them start. */
+  leasesWritten(lsn: number): void {
+    const starting = this.#starting
+    let from = this.#startingFrom
+    let batch: Attempt[] = []
+    for (; from < starting.length && starting[from]!.lsn <= lsn; from++) {
+      const attempt = starting[from]!
+      if (attempt.settled) continue
+      if (this.#closing || this.#held || attempt.lease.stopped) this.untouched(attempt)
+      else {
+        if (batch.length > 0 && batch[0]!.queue !== attempt.queue) {
+          this.#start(batch)
+          batch = []
+        }
+        batch.push(attempt)
+      }
+    }
+    if (from === starting.length) {
+      this.#starting = []
+      from = 0
+    }
+    this.#startingFrom = from
+    if (batch.length > 0) this.#start(batch)
+  }
+
+  #start(batch: readonly Attempt[]): void {
+    this.#consumerOf(batch[0]!).executor.start(batch)
+  }
+
+  started(attempt: Attempt, startedAtMs: number): void {
+    attempt.startedAtMs = startedAtMs
+    const lateMs = startedAtMs - attempt.fireAt
+    this.lateness.add(lateMs)
+    this.deadlines.add(attempt, this.#parts.clock.monotonicMs())
+    this.#parts.events.fired(attempt, lateMs)
+  }
+
+  succeeded(attempt: Attempt): void {
+    if (attempt.settled) return
+    if (attempt.verdict === undefined) this.#settle(attempt, () => this.#parts.settlement.success(attempt))
+    else this.failed(attempt, new Error('the handler gave its own verdict'))
+  }
+
+  failed(attempt: Attempt, error: unknown): void {
+    if (attempt.settled) return
+    this.#settle(attempt, () => this.#parts.settlement.failure(attempt, error))
+  }
+
+  untouched(attempt: Attempt): void {
+    if (attempt.settled) return
+    this.#settle(attempt, () => this.#parts.settlement.untouched(attempt))
+  }
+
+  #consumerOf(attempt: Attempt): Consumer {
+    return this.#consumers.get(attempt.queue.number)!
+  }
+
+  #settle(attempt: Attempt, record: () => boolean): void {
+    attempt.settled = true
+    this.deadlines.remove(attempt)
+    const consumer = this.#consumerOf(attempt)
+    const done = (): boolean => {
+      if (!record()) return false
+      this.#attempts.delete(attempt.row)
+      consumer.active--
+      this.#alone = false
+      if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
+      this.#pumpLater()
+      return true
+    }
+    if (this.#unrecorded.length > 0 || !done()) this.#unrecorded.push(done)
+  }
+
+  /** Many answers come in one turn: one look at the due lists serves them all. */
+  #pumpLater(): void {
+    if (this.#pumpSoon || this.#closing) return
+    this.#pumpSoon = true
+    this.#parts.clock.soon(() => {
+      this.#pumpSoon = false
+      this.pumpAll()
+      this.#parts.settled()
+    })
+  }
+
+  /** A cancel came for a leased task: its handler is told. Answers the number of the attempt. */
+  abortLeased(row: number, reason: Error): number {
+    const attempt = this.#attempts.get(row)!
+    this.#consumerOf(attempt).executor.abort(attempt, reason)
+    return attempt.number
+  }
+
+  /** Fails the attempts whose time is up. */
+  expireDeadlines(): void {
+    const now = this.#parts.clock.monotonicMs()
+    for (;;) {
+      const expired = this.deadlines.takeExpired(now)
+      if (expired === undefined) return
+      const attempt = expired as Attempt
+      const error = new Error(`the attempt took longer than its time-out of ${attempt.timeoutMs} ms`)
+      this.#consumerOf(attempt).executor.abort(attempt, error)
+      this.failed(attempt, error)
+    }
+  }
+
+  /** The log failed: nothing can be recorded any more, so nothing starts, and what runs is told. */
+  abandon(): void {
+    this.#closing = true
+    const error = new Error('the engine failed')
+    for (const attempt of this.#attempts.values()) {
+      attempt.settled = true
+      this.#consumerOf(attempt).executor.abort(attempt, error)
+    }
+  }
+
+  /**
+   * Stops: nothing new starts; running attempts get `drainMs` to end, then are aborted and their leases given back.
+   */
+  async drain(drainMs: number): Promise<void> {
+    this.#closing = true
+    const { clock } = this.#parts
+    this.#lonely.length = 0
+    const until = clock.monotonicMs() + drainMs
+    while (this.#attempts.size > 0 && clock.monotonicMs() < until) {
+      await new Promise<void>((resolve) => clock.setTimer(drainLookMs, resolve))
+    }
+    const error = new Error('the engine is closing')
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.settled) continue
+      this.#consumerOf(attempt).executor.abort(attempt, error)
+      this.untouched(attempt)
+    }
+    for (const consumer of this.#consumers.values()) await consumer.executor.close()
+  }
+}

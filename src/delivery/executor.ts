@@ -1,0 +1,25 @@
+/**
+ * What runs handlers: in this thread (inline-executor.ts), in worker threads. An executor is given attempts whose leases are
+ * written and answers each exactly once, in any order; what it says of an attempt that is settled already is ignored.
+ */
+
+import type { Attempt } from './attempt.ts'
+
+export interface Executor {
+  /** These attempts of one queue may start now. */
+  start(attempts: readonly Attempt[]): void
+  /** The attempt was settled without its answer (time-out, cancel, close): it should stop, if it can. */
+  abort(attempt: Attempt, reason: Error): void
+  /** Frees what it holds; attempts not answered by now never will be. */
+  close(): Promise<void>
+}
+
+/** How an executor tells what happens to its attempts. */
+export interface Answers {
+  /** The handler starts at this wall clock; its time-out counts from now. */
+  started(attempt: Attempt, startedAtMs: number): void
+  succeeded(attempt: Attempt): void
+  failed(attempt: Attempt, error: unknown): void
+  /** It was not started: the lease is given back and no attempt is used up. */
+  untouched(attempt: Attempt): void
+}

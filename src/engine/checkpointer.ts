@@ -1,0 +1,329 @@
+/**
+ * Moves what an old log file still holds into segments, so that the file can go. One file at a time, the oldest first.
+ *
+ *   1 list     the file's records that are the newest version of a live task, or of a dead letter
+ *   2 write    segments (in a worker thread) and a snapshot of the ledger, synced; directory synced
+ *   3 wait     until every record that 1 and 2 have seen is synced
+ *   4 publish  the manifest: new segments in, dead segments and the log file out
+ *   5 swap     rows of the listed versions let go of the log; older copies are marked superseded
+ *   6 delete   the log file and retired segments
+ *
+ * A crash between any two steps replays to the same state: before 4 the old manifest and the log file count, and what was
+ * written is nobody's; after 4 the new one.
+ * Listing walks the rows in slices while traffic goes on: a version that ends or is replaced meanwhile only makes a copy
+ * that does not count. Promotion does not run during 4 to 6 (`exclusive`).
+ */
+
+import { homeHourOf, ordinalOf } from '../model/ids.ts'
+import type { Ledger } from '../model/ledger.ts'
+import { hourOf } from '../model/units.ts'
+import type { Platform } from '../platform/ports.ts'
+import { segmentFileName, snapshotFileName } from '../storage/file-meta.ts'
+import { publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
+import { writeSnapshot } from '../storage/snapshot/snapshot.ts'
+import { parseLogFileName } from '../storage/wal/log-format.ts'
+import type { Log, LogFileInfo } from '../storage/wal/log.ts'
+import { tier } from '../wheel/task-table.ts'
+import type { CheckpointInput, CheckpointOutput } from './checkpoint-job.ts'
+import type { Exclusive } from './exclusive.ts'
+import { encodeLedger, type Section } from './ledger-sections.ts'
+import { walCellOf, type LogBodies } from './log-bodies.ts'
+import type { Recorder } from './recorder.ts'
+import type { SegmentSet } from './segment-set.ts'
+import type { Tiers } from './tiers.ts'
+import { Turn } from './turn.ts'
+
+/** Hours are retired once they are this far in the past and nothing live is filed under them. */
+const retireAfterHours = 24
+
+/** A checkpoint writes at most 32 files of tasks and one of dead letters. */
+const filesPerCheckpointMax = 64
+const jobTriesMax = 3
+/** How long a checkpoint that found the disk full waits before it tries again. */
+const fullDiskPauseMs = 1_000
+
+export interface CheckpointerParts {
+  readonly platform: Platform
+  readonly directory: string
+  readonly openCount: number
+  readonly tiers: Tiers
+  readonly ledger: Ledger
+  readonly recorder: Recorder
+  readonly log: Log
+  readonly bodies: LogBodies
+  readonly segments: SegmentSet
+  readonly exclusive: Exclusive
+  /** How many sealed files the log may hold before its oldest is checkpointed. */
+  readonly sealedFilesMax: number
+  readonly manifest: Manifest
+  /** Largest wall clock seen, to be persisted. */
+  clockMs(): number
+  /** Hours are not retired by a clock that is not trusted. */
+  mayRetire(): boolean
+  failed(error: unknown): void
+  /** A log file went: there may be room again. */
+  trimmed(): void
+}
+
+interface Listed {
+  readonly offsets: Uint32Array
+  readonly ids: Float64Array
+  readonly lsns: Float64Array
+  readonly count: number
+  /** Ids of the dead letters among them. */
+  readonly dead: number[]
+}
+
+export class Checkpointer {
+  readonly #parts: CheckpointerParts
+  manifest: Manifest
+  #running: Promise<void> | undefined
+  #stopped = false
+  /** From here on what was written may be live: a failure is final. */
+  #publishing = false
+  count = 0
+
+  constructor(parts: CheckpointerParts) {
+    this.#parts = parts
+    this.manifest = parts.manifest
+  }
+
+  /** Runs until no more sealed files are kept than allowed. */
+  poke(): void {
+    if (this.#stopped || this.#running !== undefined || this.#oldest(this.#parts.sealedFilesMax) === undefined) return
+    this.#running = this.#run(this.#parts.sealedFilesMax)
+      .catch((error: unknown) => {
+        if (!this.#stopped) this.#parts.failed(error)
+      })
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  /** Checkpoints until at most `sealedFilesMax` sealed files are left. */
+  async runUntil(sealedFilesMax: number): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+    await this.#run(sealedFilesMax)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+
+  async #run(sealedFilesMax: number): Promise<void> {
+    for (;;) {
+      const oldest = this.#oldest(sealedFilesMax)
+      if (oldest === undefined || this.#stopped) return
+      try {
+        await this.#checkpoint(oldest)
+      } catch (error) {
+        if (this.#publishing || !isDiskFull(error)) throw error
+        await this.#discardWritten()
+        await this.#pause()
+      }
+    }
+  }
+
+  /** What a checkpoint wrote before the disk was full is nobody's: it goes, to make room for the next try. */
+  async #discardWritten(): Promise<void> {
+    const { platform, directory } = this.#parts
+    for (const name of await platform.disk.list(directory)) {
+      const number = /^(?:seg|dead|snap)-(\d+)\.(?:seg|snap)(?:\.tmp)?$/u.exec(name)?.[1]
+      if (number !== undefined && Number(number) >= this.manifest.nextFileNumber) {
+        await platform.disk.remove(`${directory}/${name}`)
+      }
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#parts.platform.clock.setTimer(fullDiskPauseMs, resolve))
+  }
+
+  #oldest(sealedFilesMax: number): LogFileInfo | undefined {
+    const sealed = this.#parts.log.files().filter((file) => file.sealed)
+    return sealed.length > sealedFilesMax ? sealed[0] : undefined
+  }
+
+  async #checkpoint(file: LogFileInfo): Promise<void> {
+    const { platform, directory, openCount, log, segments, exclusive, recorder, ledger } = this.#parts
+    if (this.#parts.mayRetire()) this.#retireHours()
+    const listed = await this.#list(file)
+    const manifest = this.manifest
+    const input: CheckpointInput = {
+      directory,
+      openCount,
+      logFile: { name: file.name, number: file.number, openCount: openCountOf(file.name), fileId: file.fileId },
+      offsets: listed.offsets.subarray(0, listed.count),
+      nowHour: hourOf(platform.clock.wallMs()),
+      firstNumber: manifest.nextFileNumber,
+    }
+    const { output, nextNumber: snapshotNumber } = await this.#write(input)
+    const turn = new Turn(platform.clock)
+    const snapshot = await writeSnapshot(
+      platform.disk,
+      platform.random,
+      { directory, number: snapshotNumber, openCount },
+      yielding(encodeLedger(ledger), turn),
+    )
+    await platform.disk.syncDirectory(directory)
+    await exclusive.run(async () => {
+      const retired = this.#retirable()
+      await log.whenSynced(log.appendedLsn)
+      const next: Manifest = {
+        ...manifest,
+        number: manifest.number + 1,
+        clockMs: this.#parts.clockMs(),
+        wal: log
+          .files()
+          .filter((live) => live.number > file.number)
+          .map(({ number, name, fileId, firstLsn, sealed }) => ({ number, name, fileId, firstLsn, sealed })),
+        segments: [...segments.metas().filter((meta) => !retired.includes(meta.number)), ...output.segments],
+        snapshot,
+        nextFileNumber: snapshotNumber + 1,
+      }
+      this.#publishing = true
+      await publishManifest(platform.disk, directory, next)
+      this.manifest = next
+      for (const meta of output.segments) await segments.open(meta)
+      await this.#swap(file, listed)
+      for (const id of listed.dead) recorder.deadInLog.delete(id)
+      for (const number of retired) await segments.retire(number)
+      this.#dropMarks()
+      this.#publishing = false
+    })
+    await this.#parts.bodies.forget(walCellOf(file.number))
+    await log.trim(file.number)
+    const kept = new Set(this.manifest.segments.map((meta) => meta.number))
+    for (const meta of manifest.segments) {
+      if (!kept.has(meta.number)) await platform.disk.remove(`${directory}/${segmentFileName(meta)}`)
+    }
+    if (manifest.snapshot !== undefined)
+      await platform.disk.remove(`${directory}/${snapshotFileName(manifest.snapshot.number)}`)
+    this.count++
+    this.#parts.trimmed()
+  }
+
+  /** Runs the job; when its thread dies (out of memory, say) again with other file numbers: what it left is nobody's. */
+  async #write(input: CheckpointInput): Promise<{ output: CheckpointOutput; nextNumber: number }> {
+    if (input.offsets.length === 0) return { output: { segments: [] }, nextNumber: input.firstNumber }
+    for (let tries = 1; ; tries++) {
+      const firstNumber = input.firstNumber + (tries - 1) * filesPerCheckpointMax
+      try {
+        const job = { ...input, firstNumber }
+        const output = (await this.#parts.platform.threads.run('checkpoint', job)) as CheckpointOutput
+        return { output, nextNumber: firstNumber + output.segments.length }
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== 'THREAD_DIED' || tries === jobTriesMax) throw error
+      }
+    }
+  }
+
+  /** Rows, and dead letters, whose newest version lies in a file. */
+  async #list(file: LogFileInfo): Promise<Listed> {
+    const { tiers, ledger, recorder } = this.#parts
+    const { table } = tiers
+    const cell = walCellOf(file.number)
+    const turn = new Turn(this.#parts.platform.clock)
+    const found: { offset: number; id: number; lsn: number }[] = []
+    for (let row = 0; row < table.capacity; row++) {
+      if ((row & 4095) === 0 && turn.isOver()) await turn.next()
+      if (table.walFile[row] !== cell || table.tier[row] === tier.free) continue
+      found.push({ offset: table.walOffset[row]!, id: tiers.idOf(row), lsn: table.lsn[row]! })
+    }
+    const dead: number[] = []
+    for (const [id, place] of recorder.deadInLog) {
+      if (place.walCell !== cell) continue
+      dead.push(id)
+      found.push({ offset: place.walOffset, id, lsn: ledger.dead.get(id)!.lsn })
+    }
+    found.sort((a, b) => a.offset - b.offset)
+    const count = found.length
+    const listed: Listed = {
+      offsets: new Uint32Array(count),
+      ids: new Float64Array(count),
+      lsns: new Float64Array(count),
+      count,
+      dead,
+    }
+    found.forEach(({ offset, id, lsn }, index) => {
+      listed.offsets[index] = offset
+      listed.ids[index] = id
+      listed.lsns[index] = lsn
+    })
+    return listed
+  }
+
+  /** Tasks of the file are in segments now: far rows go, near rows say so, and newer versions supersede the copies. */
+  async #swap(file: LogFileInfo, listed: Listed): Promise<void> {
+    const { tiers, ledger } = this.#parts
+    const { table } = tiers
+    const cell = walCellOf(file.number)
+    const turn = new Turn(this.#parts.platform.clock)
+    for (let index = 0; index < listed.count; index++) {
+      if (turn.isOver()) await turn.next()
+      const id = listed.ids[index]!
+      const row = tiers.rowOf(homeHourOf(id), ordinalOf(id))
+      if (row < 0) continue
+      if (table.lsn[row] !== listed.lsns[index] || table.walFile[row] !== cell) {
+        ledger.supersede(id, table.lsn[row]!, table.placeHour[row]!)
+        table.flags[row] = 1
+      } else if (table.tier[row] === tier.far) tiers.drop(row)
+      else {
+        table.walFile[row] = 0
+        table.flags[row] = 1
+      }
+    }
+  }
+
+  /** Segments in which nothing can count any more: no hour of theirs has a live task, or no dead letter is in them. */
+  #retirable(): number[] {
+    const { segments, ledger } = this.#parts
+    const liveHours = [...ledger.hours.values()].filter((hour) => hour.live > 0).map((hour) => hour.hour)
+    const deadLsns = [...ledger.dead.values()].map((dead) => dead.lsn)
+    return segments
+      .metas()
+      .filter((meta) =>
+        meta.kind === 'tasks'
+          ? !liveHours.some((hour) => hour >= meta.hourFrom && hour <= meta.hourTo)
+          : !deadLsns.some((lsn) => lsn >= meta.lsnMin && lsn <= meta.lsnMax),
+      )
+      .map((meta) => meta.number)
+  }
+
+  /** Marks of hours that no segment covers any more are of no use. */
+  #dropMarks(): void {
+    const { ledger, segments } = this.#parts
+    for (const [id, mark] of ledger.superseded) {
+      if (!segments.covers(mark.hour)) ledger.superseded.delete(id)
+    }
+  }
+
+  /** Retires hours that are past and have nothing live; a record, so that replay does the same. */
+  #retireHours(): void {
+    const { ledger, recorder, platform } = this.#parts
+    const oldest = hourOf(platform.clock.wallMs()) - retireAfterHours
+    let until = oldest
+    for (const { hour, live } of ledger.hours.values()) {
+      if (live > 0 && hour < until) until = hour
+    }
+    if (until > ledger.oldestHour) recorder.retire(until)
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** A log file's name says in which opening it was begun. */
+function openCountOf(name: string): number {
+  return parseLogFileName(name)!.openCount
+}
+
+async function* yielding(sections: Iterable<Section>, turn: Turn): AsyncGenerator<Section> {
+  for (const section of sections) {
+    if (turn.isOver()) await turn.next()
+    yield section
+  }
+}

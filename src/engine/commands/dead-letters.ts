@@ -1,0 +1,112 @@
+/** The dead letters: list, redrive (pending again, attempt 0, due at once), purge. */
+
+import { encodeExtras, decodeExtras } from '../../model/extras.ts'
+import { refuse } from '../../model/errors.ts'
+import type { DeadFilter, DeadLetters, DeadView } from '../../model/hourwheel.ts'
+import { homeHourOf, ordinalOf } from '../../model/ids.ts'
+import { checkQueueName } from '../../model/names.ts'
+import { readBody } from '../../model/records.ts'
+import { parseRef, whenDurable, whenRoom, type Core } from '../core.ts'
+import { deadViewOf } from '../views.ts'
+
+export function deadLetters(core: Core): DeadLetters {
+  return {
+    list: (filter = {}) => listDead(core, filter),
+    async redrive(target) {
+      let redriven = 0
+      for (const id of targets(core, target)) if (await redriveOne(core, id)) redriven++
+      return whenDurable(core, core.log.appendedLsn, { redriven })
+    },
+    async purge(target) {
+      let purged = 0
+      for (const id of targets(core, target)) if (await purgeOne(core, id)) purged++
+      return whenDurable(core, core.log.appendedLsn, { purged })
+    },
+  }
+}
+
+async function* listDead(
+  core: Core,
+  filter: DeadFilter & { limit?: number | undefined },
+): AsyncGenerator<DeadView, void, undefined> {
+  const { limit = Infinity, ...rest } = filter
+  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of dead letters')
+  }
+  let left = limit
+  for (const id of targets(core, rest)) {
+    if (left <= 0) return
+    core.assertOpen()
+    const source = await core.lookup.dead(id)
+    if (source === undefined || source === 'damaged' || !core.ledger.dead.has(id)) continue
+    left--
+    yield await whenDurable(core, core.log.appendedLsn, deadViewOf(core, source))
+  }
+}
+
+/** Ids of the dead letters that a ref or filter names, oldest death last version first come first. */
+function targets(core: Core, target: string | DeadFilter): number[] {
+  core.assertOpen()
+  if (typeof target === 'string') {
+    const id = parseRef(core, target)
+    return id === undefined || !core.ledger.dead.has(id) ? [] : [id]
+  }
+  if (typeof target !== 'object' || target === null) {
+    throw refuse('HW_INVALID_REF', 'dead letters are named by an id or by a filter such as { queue }')
+  }
+  for (const field of Object.keys(target)) {
+    if (field !== 'queue')
+      throw refuse('HW_UNKNOWN_FIELD', `a filter of dead letters has no field '${field}'; it has queue`)
+  }
+  let queue: number | undefined
+  if (target.queue !== undefined) {
+    checkQueueName(target.queue)
+    queue = core.ledger.queueByName.get(target.queue)?.number
+    if (queue === undefined) return []
+  }
+  const ids: number[] = []
+  for (const dead of core.ledger.dead.values()) if (queue === undefined || dead.queue === queue) ids.push(dead.id)
+  return ids
+}
+
+async function redriveOne(core: Core, id: number): Promise<boolean> {
+  for (;;) {
+    const source = await core.lookup.dead(id)
+    const dead = core.ledger.dead.get(id)
+    if (dead === undefined) return false
+    if (source === 'damaged') {
+      throw refuse('HW_CORRUPT', 'the dead letter lies in a damaged block; `verify` names the file')
+    }
+    if (source === undefined) continue
+    const body = readBody(source.bytes, source.at)
+    const extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
+    const now = core.platform.clock.wallMs()
+    const lsn = core.recorder.nextVersion(-1, source, 'dead', dead.placeHour, {
+      cause: 'redrive',
+      fireAt: now,
+      attempt: 0,
+      generation: body.generation + 1,
+      // A task redriven on purpose starts anew: neither its old deadline nor its first fire time binds it.
+      extras: encodeExtras({ ...extras, expiresAt: undefined, firstFireAt: undefined }),
+    })
+    if (lsn === 0) {
+      await whenRoom(core)
+      continue
+    }
+    core.log.needSync()
+    core.ticker.noticeFireAt(now)
+    return true
+  }
+}
+
+async function purgeOne(core: Core, id: number): Promise<boolean> {
+  for (;;) {
+    const dead = core.ledger.dead.get(id)
+    if (dead === undefined) return false
+    if (core.recorder.purge(homeHourOf(id), ordinalOf(id), dead.queue) !== 0) {
+      core.log.needSync()
+      return true
+    }
+    await whenRoom(core)
+  }
+}

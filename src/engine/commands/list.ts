@@ -1,0 +1,178 @@
+/**
+ * list: live tasks and dead letters in fire order, page by page. A page is a moment's view of what comes after its cursor;
+ * tasks that move or end while the listing goes on are seen once, or not, but never twice in one page.
+ */
+
+import { refuse } from '../../model/errors.ts'
+import type { ListedTask, ListInput, LiveState } from '../../model/hourwheel.ts'
+import { decodeId, homeHourOf, ordinalOf, packId } from '../../model/ids.ts'
+import { parseInstant } from '../../model/instants.ts'
+import { checkQueueName } from '../../model/names.ts'
+import { hourOf } from '../../model/units.ts'
+import { tier } from '../../wheel/task-table.ts'
+import { whenDurable, type Core } from '../core.ts'
+import { viewOf } from '../views.ts'
+
+const pageTasks = 256
+const fields = ['queue', 'state', 'from', 'to', 'cursor', 'limit']
+
+interface Filter {
+  readonly queue: number | undefined
+  readonly state: LiveState | undefined
+  readonly fromAt: number
+  readonly toAt: number
+}
+
+interface Key {
+  readonly at: number
+  readonly id: number
+}
+
+export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<ListedTask, void, undefined> {
+  core.assertOpen()
+  const { filter, limit } = parseList(core, input)
+  if (filter === undefined) return
+  let after = parseCursor(input.cursor)
+  let left = limit
+  while (left > 0) {
+    core.assertOpen()
+    const keys = await pageKeys(core, filter, after, Math.min(left, pageTasks))
+    for (const key of keys) {
+      after = key
+      const view = await viewAt(core, key, filter)
+      if (view === undefined) continue
+      left--
+      yield view
+    }
+    if (keys.length === 0) return
+  }
+}
+
+async function viewAt(core: Core, key: Key, filter: Filter): Promise<ListedTask | undefined> {
+  const homeHour = homeHourOf(key.id)
+  const ordinal = ordinalOf(key.id)
+  for (;;) {
+    core.assertOpen()
+    const state = core.ledger.stateOf(homeHour, ordinal)
+    const wanted = state !== 'missing' && state !== 'ended' && (filter.state === undefined || filter.state === state)
+    if (!wanted) return undefined
+    const source = state === 'dead' ? await core.lookup.dead(key.id) : await core.lookup.live(key.id)
+    if (source === 'damaged') return undefined
+    // It changed its place while it was being read: look again.
+    if (source === undefined || core.ledger.stateOf(homeHour, ordinal) !== state) continue
+    const view = viewOf(core, source, state)
+    return whenDurable(core, core.log.appendedLsn, { ...view, cursor: `${key.at}.${view.id}` })
+  }
+}
+
+/** The next keys (orderAt, id) after one, of rows, segments and dead letters together. */
+async function pageKeys(core: Core, filter: Filter, after: Key, count: number): Promise<Key[]> {
+  const { tiers, ledger } = core
+  const { table } = tiers
+  const keys: Key[] = []
+  const offer = (at: number, id: number): void => {
+    if (at < after.at || (at === after.at && id <= after.id)) return
+    if (at < filter.fromAt || at > filter.toAt) return
+    keys.push({ at, id })
+    if (keys.length >= count * 8) cut(keys, count)
+  }
+  if (filter.state !== 'dead') {
+    for (let row = 0; row < table.capacity; row++) {
+      if (table.tier[row] === tier.free) continue
+      if (filter.queue !== undefined && table.queue[row] !== filter.queue) continue
+      offer(tiers.orderAt(row), tiers.idOf(row))
+    }
+  }
+  if (filter.state === undefined || filter.state === 'dead') {
+    for (const dead of ledger.dead.values()) {
+      if (filter.queue !== undefined && dead.queue !== filter.queue) continue
+      offer(dead.placeHour * 3_600_000, dead.id)
+    }
+  }
+  cut(keys, count)
+  if (filter.state === 'dead' || filter.state === 'leased') return keys
+  await offerSegments(core, filter, after, keys, count)
+  cut(keys, count)
+  return keys
+}
+
+/** Adds keys from segments, hour by hour, until the page is full of keys at or before the hour reached. */
+async function offerSegments(core: Core, filter: Filter, after: Key, keys: Key[], count: number): Promise<void> {
+  const { ledger, segments, tiers } = core
+  const fromHour = hourOf(Math.max(0, after.at, filter.fromAt))
+  const hours = [...ledger.hours.values()]
+    .filter((hour) => hour.live > 0 && hour.hour >= fromHour)
+    .map((hour) => hour.hour)
+    .sort((a, b) => a - b)
+  for (const hour of hours) {
+    if (hour > hourOf(Math.min(filter.toAt, 2 ** 20 * 3_600_000 - 1))) return
+    const last = keys.length >= count ? keys[count - 1] : undefined
+    if (last !== undefined && hourOf(last.at) < hour) return
+    const merge = await segments.openMerge(hour, after.at, after.id)
+    try {
+      for (let found = 0; found < count; merge.advance()) {
+        if (merge.needsFill) await merge.fill()
+        const entry = merge.current
+        if (entry === undefined || entry.placeHour !== hour || entry.orderAt > filter.toAt) break
+        if (filter.queue !== undefined && entry.queue !== filter.queue) continue
+        if (entry.orderAt < filter.fromAt) continue
+        if (!ledger.copyCounts(entry.homeHour, entry.ordinal, hour, entry.lsn)) continue
+        // A row of this very version came after the rows were looked through: it was promoted meanwhile.
+        const row = tiers.rowOf(entry.homeHour, entry.ordinal)
+        if (row >= 0 && tiers.table.lsn[row] !== entry.lsn) continue
+        keys.push({ at: entry.orderAt, id: packId(entry.homeHour, entry.ordinal) })
+        found++
+      }
+    } finally {
+      await segments.closeMerge(merge)
+    }
+    cut(keys, count)
+  }
+}
+
+/** Keeps the `count` smallest keys, sorted, each once. */
+function cut(keys: Key[], count: number): void {
+  keys.sort((a, b) => a.at - b.at || a.id - b.id)
+  let kept = 0
+  for (let i = 0; i < keys.length && kept < count; i++) {
+    if (kept > 0 && keys[i]!.id === keys[kept - 1]!.id) continue
+    keys[kept++] = keys[i]!
+  }
+  keys.length = kept
+}
+
+function parseList(core: Core, input: ListInput): { filter: Filter | undefined; limit: number } {
+  if (typeof input !== 'object' || input === null) throw refuse('HW_INVALID_OPTIONS', 'list takes an object of filters')
+  for (const field of Object.keys(input)) {
+    if (!fields.includes(field)) {
+      throw refuse('HW_UNKNOWN_FIELD', `list has no field '${field}'; it has ${fields.join(', ')}`)
+    }
+  }
+  const { state, limit = Infinity } = input
+  if (state !== undefined && state !== 'pending' && state !== 'leased' && state !== 'dead') {
+    throw refuse('HW_INVALID_OPTIONS', `state must be 'pending', 'leased' or 'dead'`)
+  }
+  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of tasks')
+  }
+  const fromAt = input.from === undefined ? -Infinity : parseInstant(input.from)
+  const toAt = input.to === undefined ? Infinity : parseInstant(input.to)
+  let queue: number | undefined
+  if (input.queue !== undefined) {
+    checkQueueName(input.queue)
+    const known = core.ledger.queueByName.get(input.queue)
+    if (known === undefined) return { filter: undefined, limit: 0 }
+    queue = known.number
+  }
+  return { filter: { queue, state, fromAt, toAt }, limit }
+}
+
+function parseCursor(cursor: unknown): Key {
+  if (cursor === undefined) return { at: -Infinity, id: -1 }
+  const match = typeof cursor === 'string' ? /^(\d{1,16})\.([0-9a-z]{14})$/u.exec(cursor) : null
+  const decoded = match === null ? undefined : decodeId(match[2]!)
+  if (match === null || decoded === undefined) {
+    throw refuse('HW_INVALID_OPTIONS', 'cursor must be the cursor of a task from an earlier listing')
+  }
+  return { at: Number(match[1]), id: packId(decoded.homeHour, decoded.ordinal) }
+}

@@ -1,0 +1,86 @@
+/** The engine's parts, put together by open.ts, as the commands see them. */
+
+import type { Dispatcher } from '../delivery/dispatcher.ts'
+import type { Executor } from '../delivery/executor.ts'
+import { decodeId, encodeId, packId } from '../model/ids.ts'
+import { refuse } from '../model/errors.ts'
+import type { Handler } from '../model/hourwheel.ts'
+import type { Ledger } from '../model/ledger.ts'
+import type { Platform } from '../platform/ports.ts'
+import type { Log } from '../storage/wal/log.ts'
+import type { Admission } from './admission.ts'
+import type { Checkpointer } from './checkpointer.ts'
+import type { Events } from './events.ts'
+import type { EngineSettings } from './options.ts'
+import type { Promoter } from './promoter.ts'
+import type { QueueRuntime } from './queue-runtime.ts'
+import type { Recorder } from './recorder.ts'
+import type { SegmentSet } from './segment-set.ts'
+import type { TaskLookup } from './task-lookup.ts'
+import type { Ticker } from './ticker.ts'
+import type { Tiers } from './tiers.ts'
+import type { Waiters } from './waiters.ts'
+
+export interface Core {
+  readonly settings: EngineSettings
+  readonly platform: Platform
+  readonly ledger: Ledger
+  readonly tiers: Tiers
+  readonly log: Log
+  readonly recorder: Recorder
+  readonly lookup: TaskLookup
+  readonly segments: SegmentSet
+  readonly admission: Admission
+  readonly waiters: Waiters
+  readonly dispatcher: Dispatcher
+  readonly promoter: Promoter
+  readonly checkpointer: Checkpointer
+  readonly ticker: Ticker
+  readonly events: Events
+  readonly incarnation: number
+  readonly openCount: number
+  /** Finds a queue by a checked name, making it known when it is new. */
+  readonly queueOf: (name: string) => QueueRuntime
+  inlineExecutor(handler: Handler): Executor
+  /** Throws when the engine is closed or failed. */
+  assertOpen(): void
+}
+
+/** An id from its text; undefined when it belongs to another history of the directory. Malformed text is refused. */
+export function parseRef(core: Core, ref: unknown): number | undefined {
+  if (typeof ref !== 'string') {
+    throw refuse('HW_INVALID_REF', `a task is referred to by its id, a string of 14 characters, not by a ${typeof ref}`)
+  }
+  const decoded = decodeId(ref)
+  if (decoded === undefined) {
+    throw refuse('HW_INVALID_REF', `'${ref.slice(0, 40)}' is not an id: ids have 14 characters and come from a receipt`)
+  }
+  return decoded.incarnation === core.incarnation ? packId(decoded.homeHour, decoded.ordinal) : undefined
+}
+
+export function idText(core: Core, homeHour: number, ordinal: number): string {
+  return encodeId(core.incarnation, homeHour, ordinal)
+}
+
+/** Resolves to `answer` once every record up to `lsn` is on disk. */
+export function whenDurable<T>(core: Core, lsn: number, answer: T): Promise<T> {
+  if (lsn <= core.log.syncedLsn) return Promise.resolve(answer)
+  return core.log.whenSynced(lsn).then(() => answer)
+}
+
+/** Resolves when the log has room again; refused when the disk is full even for what frees space. */
+export function whenRoom(core: Core): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let asked = false
+    const again = (): boolean => {
+      if (!asked) {
+        asked = true
+        return false
+      }
+      resolve()
+      return true
+    }
+    core.admission.admit(0, core.log.diskFull, again, reject)
+    if (!asked) asked = true
+  })
+}

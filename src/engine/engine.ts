@@ -1,0 +1,171 @@
+/** The engine as its users see it: each member checks that the engine is open and hands over to a command. */
+
+import type { Consumer } from '../delivery/dispatcher.ts'
+import { parseDuration, type Duration } from '../model/durations.ts'
+import { refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
+import type {
+  CalendarHour,
+  CancelAnswer,
+  Closed,
+  DeadLetters,
+  EngineEvents,
+  GetAnswer,
+  HandleOptions,
+  Handler,
+  HandlerHandle,
+  Hourwheel,
+  InstantInput,
+  ListedTask,
+  ListInput,
+  Receipt,
+  RescheduleAnswer,
+  RescheduleInput,
+  Stats,
+  TaskInput,
+} from '../model/hourwheel.ts'
+import { limits } from '../model/limits.ts'
+import { checkQueueName } from '../model/names.ts'
+import { cancel, reschedule } from './commands/change.ts'
+import { deadLetters } from './commands/dead-letters.ts'
+import { get } from './commands/get.ts'
+import { list } from './commands/list.ts'
+import { schedule, scheduleMany } from './commands/schedule.ts'
+import { whenDurable, whenRoom, type Core } from './core.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { wholeIn } from './options.ts'
+import { calendarOf, statsOf } from './stats.ts'
+import { checkTimeoutMs } from './task-encoder.ts'
+
+export class Engine implements Hourwheel {
+  readonly #core: Core
+  readonly #lifecycle: Lifecycle
+  readonly deadLetters: DeadLetters
+
+  constructor(core: Core, lifecycle: Lifecycle) {
+    this.#core = core
+    this.#lifecycle = lifecycle
+    this.deadLetters = deadLetters(core)
+  }
+
+  /** Resolves when the engine has stopped, for whatever reason; never rejects. */
+  get closed(): Promise<Closed> {
+    return this.#lifecycle.closed
+  }
+
+  /** Accepts one task; resolves once it is on disk. */
+  schedule(task: TaskInput): Promise<Receipt> {
+    return schedule(this.#core, task)
+  }
+
+  /** Accepts up to 10,000 tasks or 8 MiB as one durable unit: all or none. An error carries the `index` of the bad task. */
+  scheduleMany(tasks: readonly TaskInput[]): Promise<Receipt[]> {
+    return scheduleMany(this.#core, tasks)
+  }
+
+  /** Never starts again after 'cancelled', across any crash. Answers for every state; throws only for a malformed ref. */
+  cancel(ref: string): Promise<CancelAnswer> {
+    return cancel(this.#core, ref)
+  }
+
+  /** Moves a pending task; `ifGeneration` guards against a change made meanwhile. */
+  reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer> {
+    return reschedule(this.#core, ref, input)
+  }
+
+  get(ref: string): Promise<GetAnswer | undefined> {
+    return get(this.#core, ref)
+  }
+
+  list(input?: ListInput): AsyncIterable<ListedTask> {
+    return list(this.#core, input)
+  }
+
+  /** Runs the due tasks of a queue in this thread. One handler a queue. */
+  async handle(queue: string, handler: Handler, options: HandleOptions = {}): Promise<HandlerHandle> {
+    const core = this.#core
+    core.assertOpen()
+    checkQueueName(queue)
+    if (typeof handler !== 'function') {
+      throw refuse('HW_HANDLER_INVALID', `the handler of queue '${queue}' must be a function`)
+    }
+    if (typeof options !== 'object' || options === null) {
+      throw refuse('HW_INVALID_OPTIONS', 'the options of handle must be an object')
+    }
+    checkFields(options, ['concurrency', 'timeout'], 'handle')
+    const concurrency = wholeIn(
+      options.concurrency ?? limits.concurrencyDefault,
+      1,
+      limits.concurrencyMax,
+      'concurrency',
+    )
+    const timeoutMs =
+      options.timeout === undefined ? undefined : checkTimeoutMs(parseDuration(options.timeout, 'timeout'))
+    const runtime = core.queueOf(queue)
+    if (core.dispatcher.hasConsumer(runtime.number)) {
+      throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler already; stop it first`)
+    }
+    const consumer: Consumer = {
+      queue: runtime,
+      executor: core.inlineExecutor(handler),
+      concurrency,
+      timeoutMs,
+      active: 0,
+      stopped: false,
+      idle: [],
+    }
+    core.dispatcher.addConsumer(consumer)
+    core.ticker.poke()
+    return { stop: () => core.dispatcher.removeConsumer(consumer) }
+  }
+
+  /** Durably stops new attempts of a queue; tasks go on being accepted. */
+  pause(queue: string): Promise<void> {
+    return this.#setPaused(queue, true)
+  }
+
+  resume(queue: string): Promise<void> {
+    return this.#setPaused(queue, false)
+  }
+
+  async #setPaused(queue: string, paused: boolean): Promise<void> {
+    const core = this.#core
+    core.assertOpen()
+    checkQueueName(queue)
+    const runtime = core.queueOf(queue)
+    for (;;) {
+      const lsn = core.recorder.queue(runtime.number, queue, paused, 'settle')
+      if (lsn === 0) {
+        await whenRoom(core)
+        continue
+      }
+      core.dispatcher.pump(runtime.number)
+      return whenDurable(core, lsn, undefined)
+    }
+  }
+
+  async stats(): Promise<Stats> {
+    this.#core.assertOpen()
+    return statsOf(this.#core)
+  }
+
+  /** Live tasks per hour over the whole horizon; hours without any are left out. */
+  async calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]> {
+    this.#core.assertOpen()
+    return calendarOf(this.#core, range)
+  }
+
+  /** Listens to an event; answers a function that stops listening. */
+  on<N extends keyof EngineEvents>(name: N, listener: (event: EngineEvents[N]) => void): () => void {
+    return this.#core.events.on(name, listener)
+  }
+
+  /** Stops: running attempts get `drain` (default 10 s) to end, then their leases are given back. Idempotent. */
+  close(options: { drain?: Duration | undefined } = {}): Promise<void> {
+    return this.#lifecycle.close(parseDuration(options.drain ?? '10s', 'drain'))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

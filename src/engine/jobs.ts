@@ -1,0 +1,8 @@
+/** The jobs that run in the background thread, by name; the platform's thread imports this module. */
+
+import type { Jobs } from '../platform/jobs.ts'
+import { checkpointJob, type CheckpointInput } from './checkpoint-job.ts'
+
+export const jobs: Jobs = {
+  checkpoint: (disk, random, input) => checkpointJob(disk, random, input as CheckpointInput),
+}

@@ -1,0 +1,352 @@
+/** The composition root: puts an engine together from a platform and a directory. */
+
+import { Dispatcher } from '../delivery/dispatcher.ts'
+import { InlineExecutor } from '../delivery/inline-executor.ts'
+import { Settlement, type DeliveryEvents } from '../delivery/settlement.ts'
+import { refuse } from '../model/errors.ts'
+import { encodeId, homeHourOf, ordinalOf } from '../model/ids.ts'
+import { Ledger } from '../model/ledger.ts'
+import { limits } from '../model/limits.ts'
+import { encodeHead } from '../model/record-writers.ts'
+import type { DeadReason, TaskInput } from '../model/hourwheel.ts'
+import type { DirectoryLock, Platform } from '../platform/ports.ts'
+import type { DamagedBlock } from '../storage/segments/segment-reader.ts'
+import { LogWriter } from '../storage/wal/log-writer.ts'
+import { BlockStore } from '../wheel/block-store.ts'
+import { RowIndex } from '../wheel/row-index.ts'
+import { TaskTable } from '../wheel/task-table.ts'
+import { TimingWheel } from '../wheel/timing-wheel.ts'
+import { Admission } from './admission.ts'
+import { Checkpointer } from './checkpointer.ts'
+import type { Core } from './core.ts'
+import { settleDamage } from './damage.ts'
+import { takeDirectory } from './directory.ts'
+import { Engine } from './engine.ts'
+import { Events } from './events.ts'
+import { Exclusive } from './exclusive.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { LogBodies, walCellOf } from './log-bodies.ts'
+import { defaultQueueSettings, parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
+import { Promoter } from './promoter.ts'
+import { QueueRuntime } from './queue-runtime.ts'
+import { Recorder } from './recorder.ts'
+import { recover } from './recovery.ts'
+import { compactBlocks, demoteFurthest } from './relief.ts'
+import { SegmentSet } from './segment-set.ts'
+import { encodeTask } from './task-encoder.ts'
+import { TaskLookup } from './task-lookup.ts'
+import { Ticker } from './ticker.ts'
+import { Tiers } from './tiers.ts'
+import { Waiters } from './waiters.ts'
+
+/** Bytes of calls that may wait for room in the log. */
+const waitingBytesMax = 32 << 20
+
+/**
+ * Opens an engine on a platform: this machine's, the simulator's, or a test's. `releasePlatform` is called once when the
+ * engine has stopped, or could not be opened.
+ */
+export async function openEngineOn(
+  platform: Platform,
+  options: EngineOptions,
+  releasePlatform: () => Promise<void> = () => Promise.resolve(),
+): Promise<Engine> {
+  let lock: DirectoryLock | undefined
+  const release = async (): Promise<void> => {
+    await releasePlatform()
+    await lock?.release()
+  }
+  try {
+    const settings = parseOptions(options)
+    lock = await takeDirectory(platform, settings.directory)
+    return await compose(platform, settings, release)
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+async function compose(platform: Platform, settings: EngineSettings, releaseAll: () => Promise<void>): Promise<Engine> {
+  const { clock, disk, random } = platform
+  const { directory } = settings
+  const lifecycle = new Lifecycle()
+  const events = new Events(clock)
+  const table = new TaskTable(settings.nearBytesMax < 1 << 20 ? 256 : undefined)
+  const blocks = new BlockStore(settings.walFileBytes < 1 << 20 ? { blockBytes: settings.walFileBytes } : {})
+  const ledger = new Ledger(0)
+  const tiers = new Tiers({
+    table,
+    index: new RowIndex(),
+    wheel: new TimingWheel(table, clock.wallMs()),
+    blocks,
+    ledger,
+    limits: { nearBytesMax: settings.nearBytesMax },
+    now: () => clock.wallMs(),
+    relieve: demoteFurthest,
+  })
+  const queueKnown = (number: number): QueueRuntime => {
+    const known = tiers.queues[number]
+    if (known !== undefined) return known
+    const queue = ledger.queue(number)
+    const runtime = new QueueRuntime(queue, table, settings.queues.get(queue.name) ?? defaultQueueSettings)
+    tiers.queues[number] = runtime
+    return runtime
+  }
+  const damages: DamagedBlock[] = []
+  let damaged = (damage: DamagedBlock): void => {
+    damages.push(damage)
+  }
+  const segments = new SegmentSet(disk, directory, (damage) => damaged(damage))
+  const recovered = await recover(platform, directory, ledger, tiers, segments, queueKnown)
+  const { manifest } = recovered
+  const { incarnation, openCount } = manifest
+
+  const admission = new Admission(waitingBytesMax)
+  const waiters = new Waiters()
+  /** What listens to the log before the engine is put together. */
+  const late: { core: Core | undefined } = { core: undefined }
+  const log = await LogWriter.open({
+    disk,
+    random,
+    clock,
+    blocks,
+    directory,
+    openCount,
+    firstFileNumber: recovered.log.nextFileNumber,
+    firstLsn: recovered.log.nextLsn,
+    link: recovered.log.link,
+    recovered: recovered.log.files,
+    fileBytes: settings.walFileBytes,
+    headRecord: () => encodeHead(headOf(ledger, openCount, clock.wallMs())),
+    listener: {
+      written: (lsn) => late.core?.dispatcher.leasesWritten(lsn),
+      synced: (lsn) => waiters.release(lsn),
+      failed: (error) => lifecycle.fail(error),
+      rotated: () => late.core?.checkpointer.poke(),
+      room: () => {
+        admission.retry()
+        late.core?.dispatcher.logHasRoom()
+      },
+    },
+  })
+  events.whenSynced = (lsn) => log.whenSynced(lsn)
+  const recorder = new Recorder(log, ledger, tiers, recovered.deadInLog)
+  const bodies = new LogBodies(disk, (walCell) => {
+    const file = log.files().find((live) => walCellOf(live.number) === walCell)
+    return file === undefined ? undefined : `${directory}/${file.name}`
+  })
+  const exclusive = new Exclusive()
+  const lookup = new TaskLookup({ tiers, ledger, log, bodies, segments, recorder })
+  const idText = (homeHour: number, ordinal: number): string => encodeId(incarnation, homeHour, ordinal)
+
+  const queueOf = (name: string): QueueRuntime => {
+    const known = ledger.queueByName.get(name)
+    if (known !== undefined) return tiers.queues[known.number]!
+    const number = ledger.queues.length
+    if (number >= limits.queuesMax) {
+      throw refuse('HW_TOO_MANY_QUEUES', `there are ${number} queues already; no more can be made`)
+    }
+    if (recorder.queue(number, name, false, 'new') === 0) {
+      throw refuse('HW_OVERLOADED', `queue '${name}' is new, and the log has no room for it now`, { retryAfterMs: 250 })
+    }
+    const runtime = queueKnown(number)
+    // Nothing of a new queue is on disk: all of it is near, as far as is looked ahead.
+    runtime.moveThrough(clock.wallMs() + settings.aheadMs, Infinity)
+    return runtime
+  }
+
+  const deliveryEvents: DeliveryEvents = {
+    fired(attempt, lateMs) {
+      if (!events.heard('fired')) return
+      const { homeHour, ordinal, queue, number } = attempt
+      events.emit('fired', { id: idText(homeHour, ordinal), queue: queue.name, attempt: number, lateMs })
+    },
+    succeeded(attempt, lsn) {
+      if (!events.heard('succeeded')) return
+      const { homeHour, ordinal, queue, number } = attempt
+      events.emitDurable('succeeded', lsn, { id: idText(homeHour, ordinal), queue: queue.name, attempt: number })
+    },
+    failed(attempt, error, retryAt, lsn) {
+      if (!events.heard('attemptFailed')) return
+      const { homeHour, ordinal, queue, number } = attempt
+      const event = { id: idText(homeHour, ordinal), queue: queue.name, attempt: number, error, retryAt }
+      events.emitDurable('attemptFailed', lsn, event)
+    },
+    died({ queue, homeHour, ordinal }, reason, error, lsn) {
+      if (!events.heard('deadLettered')) return
+      const event = { id: idText(homeHour, ordinal), queue: queue.name, reason: reason as DeadReason, error }
+      events.emitDurable('deadLettered', lsn, event)
+    },
+    cancelled({ queue, homeHour, ordinal }, lsn) {
+      events.emitDurable('cancelled', lsn, { id: idText(homeHour, ordinal), queue: queue.name })
+    },
+    expired({ queue, homeHour, ordinal }, lsn) {
+      events.emitDurable('expired', lsn, { id: idText(homeHour, ordinal), queue: queue.name })
+    },
+  }
+  const dispatcher = new Dispatcher({
+    clock,
+    table,
+    ledger,
+    records: recorder,
+    settlement: new Settlement({ clock, random, table, records: recorder, events: deliveryEvents }),
+    events: deliveryEvents,
+    appendedLsn: () => log.appendedLsn,
+    settled: () => late.core?.promoter.poke(),
+  })
+  const inlineParts = {
+    clock,
+    answers: dispatcher,
+    fenceBase: openCount * 2 ** 32,
+    taskBytes: (row: number) => recorder.taskBytes(row),
+    idText,
+    encodeNext: (task: TaskInput) => encodeTask(task, clock.wallMs(), settings.payloadBytesMax, queueOf),
+  }
+  const failed = (error: unknown): void => lifecycle.fail(error)
+  const ticker = new Ticker({
+    clock,
+    tiers,
+    dispatcher,
+    events,
+    forwardJumpMaxMs: settings.forwardJumpMaxMs,
+    earlierClockMs: recovered.clockMs,
+    downtimeMaxMs: settings.downtimeMaxMs,
+    ticked: () => {
+      promoter.poke()
+      checkpointer.poke()
+      if (tiers.wastesBlocks) compactBlocks(tiers)
+    },
+  })
+  const promoter = new Promoter({
+    clock,
+    tiers,
+    log,
+    bodies,
+    segments,
+    exclusive,
+    aheadMs: settings.aheadMs,
+    held: () => ticker.held,
+    failed,
+    promoted: () => ticker.poke(),
+  })
+  const checkpointer = new Checkpointer({
+    platform,
+    directory,
+    openCount,
+    tiers,
+    ledger,
+    recorder,
+    log,
+    bodies,
+    segments,
+    exclusive,
+    sealedFilesMax: settings.walFilesMax,
+    manifest,
+    clockMs: () => ticker.clockMsMax,
+    mayRetire: () => !ticker.held,
+    failed,
+    trimmed: () => admission.retry(),
+  })
+  const core: Core = {
+    settings,
+    platform,
+    ledger,
+    tiers,
+    log,
+    recorder,
+    lookup,
+    segments,
+    admission,
+    waiters,
+    dispatcher,
+    promoter,
+    checkpointer,
+    ticker,
+    events,
+    incarnation,
+    openCount,
+    queueOf,
+    inlineExecutor: (handler) => new InlineExecutor(handler, inlineParts),
+    assertOpen: () => lifecycle.assertOpen(),
+  }
+  late.core = core
+
+  const stop = async (): Promise<void> => {
+    ticker.stop()
+    promoter.stop()
+    await checkpointer.stop()
+    await exclusive.run(() => Promise.resolve())
+  }
+  const release = async (): Promise<void> => {
+    await bodies.close()
+    await segments.close()
+    await releaseAll()
+  }
+  lifecycle.attach({
+    drain: (drainMs) => dispatcher.drain(drainMs),
+    async close() {
+      await stop()
+      admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
+      await log.close()
+      await release()
+    },
+    async abandon(error) {
+      const unknown = refuse(
+        'HW_OUTCOME_UNKNOWN',
+        `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
+        { outcome: 'unknown', cause: error },
+      )
+      waiters.rejectAll(unknown)
+      admission.rejectAll(error)
+      ticker.stop()
+      promoter.stop()
+      dispatcher.abandon()
+      await Promise.allSettled([checkpointer.stop(), bodies.close(), segments.close()])
+      await releaseAll()
+    },
+  })
+  if (lifecycle.state === 'failed') lifecycle.assertOpen()
+  loseLeases(core)
+  await log.whenSynced(log.appendedLsn)
+  const engine = new Engine(core, lifecycle)
+  damaged = (damage) => {
+    void settleDamage(core, damage).catch(failed)
+  }
+  for (const damage of damages.splice(0)) damaged(damage)
+  for (const { file, offset, bytes, savedAs } of recovered.log.tornTails) {
+    clock.soon(() => events.emit('tornTail', { file, offset, bytes, savedAs }))
+  }
+  ticker.start()
+  checkpointer.poke()
+  return engine
+}
+
+/** Leases of the process before are lost: their tasks are pending again, with one loss more. */
+function loseLeases(core: Core): void {
+  const { ledger, recorder, tiers } = core
+  for (const lease of ledger.leases.values()) {
+    const homeHour = homeHourOf(lease.id)
+    const ordinal = ordinalOf(lease.id)
+    if (!lease.stopped) {
+      recorder.unlease(homeHour, ordinal, lease.queue, lease.losses + 1)
+      continue
+    }
+    const placeHour = core.lookup.placeHourOf(lease.id)
+    recorder.finish('cancelled', 'leased', tiers.rowOf(homeHour, ordinal), homeHour, ordinal, lease.queue, placeHour)
+  }
+}
+
+function headOf(ledger: Ledger, openCount: number, wallMs: number): Parameters<typeof encodeHead>[0] {
+  return {
+    openCount,
+    wallMs,
+    oldestHour: ledger.oldestHour,
+    queues: ledger.queues.map(({ number, name, paused, counters }) => ({
+      queue: number,
+      name,
+      paused,
+      counters,
+    })),
+    hours: [...ledger.hours.values()].filter(({ nextOrdinal, live }) => nextOrdinal > 0 || live > 0),
+  }
+}

@@ -1,0 +1,116 @@
+/** What an engine can be told at open, checked. Every limit has a default that suits a small machine. */
+
+import { parseDuration, type Duration } from '../model/durations.ts'
+import { refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
+import type { QueueOptions } from '../model/hourwheel.ts'
+import { limits } from '../model/limits.ts'
+import { checkQueueName } from '../model/names.ts'
+import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
+import type { QueueSettings } from './queue-runtime.ts'
+import { checkTimeoutMs } from './task-encoder.ts'
+
+export interface EngineOptions {
+  /** The data directory; created when it is not there. One engine owns it at a time. */
+  dir: string
+  queues?: Readonly<Record<string, QueueOptions>> | undefined
+  /** Memory for the bytes of near tasks. Default 256 MiB; each queue may use a quarter. */
+  nearBytesMax?: number | undefined
+  /** How far ahead of their fire time tasks are brought into memory, memory permitting. Default 10 minutes. */
+  ahead?: Duration | undefined
+  /** Size of one log file. Default 16 MiB. */
+  walFileBytes?: number | undefined
+  /** Log files kept before the oldest is moved into segments. Default 4. */
+  walFilesMax?: number | undefined
+  /** Largest payload. Default 64 KiB, at most 1 MiB. */
+  payloadBytesMax?: number | undefined
+  /** False: an open engine does not keep the process alive. */
+  ref?: boolean | undefined
+  /** A jump of the wall clock beyond these holds firing until it is put right: while running (1 day), over a stop (30 days). */
+  clock?: { forwardJumpMax?: Duration | undefined; downtimeMax?: Duration | undefined } | undefined
+}
+
+export interface EngineSettings {
+  readonly directory: string
+  readonly queues: ReadonlyMap<string, QueueSettings>
+  readonly nearBytesMax: number
+  readonly aheadMs: number
+  readonly walFileBytes: number
+  readonly walFilesMax: number
+  readonly payloadBytesMax: number
+  readonly keepAlive: boolean
+  readonly forwardJumpMaxMs: number
+  readonly downtimeMaxMs: number
+}
+
+export const defaultQueueSettings: QueueSettings = { retry: defaultRetryPolicy, timeoutMs: 60_000 }
+
+const fields = [
+  'dir',
+  'queues',
+  'nearBytesMax',
+  'ahead',
+  'walFileBytes',
+  'walFilesMax',
+  'payloadBytesMax',
+  'ref',
+  'clock',
+]
+
+export function parseOptions(options: EngineOptions): EngineSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw refuse('HW_INVALID_OPTIONS', 'openEngine takes an object such as { dir }')
+  }
+  checkFields(options, fields, 'openEngine')
+  const { dir, queues = {}, ref = true, clock = {} } = options
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
+    throw refuse('HW_INVALID_OPTIONS', 'dir must be the path of a directory, a string')
+  }
+  if (typeof ref !== 'boolean') throw refuse('HW_INVALID_OPTIONS', 'ref must be true or false')
+  if (typeof clock !== 'object' || clock === null) throw refuse('HW_INVALID_OPTIONS', 'clock must be an object')
+  checkFields(clock, ['forwardJumpMax', 'downtimeMax'], 'clock')
+  return {
+    directory: dir,
+    queues: parseQueues(queues),
+    nearBytesMax: wholeIn(options.nearBytesMax ?? 256 << 20, 64 << 10, 2 ** 40, 'nearBytesMax'),
+    aheadMs: wholeIn(parseDuration(options.ahead ?? '10m', 'ahead'), 2_000, 86_400_000, 'ahead'),
+    walFileBytes: wholeIn(options.walFileBytes ?? 16 << 20, 8 << 10, 256 << 20, 'walFileBytes'),
+    walFilesMax: wholeIn(options.walFilesMax ?? 4, 1, 64, 'walFilesMax'),
+    payloadBytesMax: wholeIn(
+      options.payloadBytesMax ?? limits.payloadBytesMax,
+      0,
+      limits.payloadBytesHardMax,
+      'payloadBytesMax',
+    ),
+    keepAlive: ref,
+    forwardJumpMaxMs: parseDuration(clock.forwardJumpMax ?? '1d', 'clock.forwardJumpMax'),
+    downtimeMaxMs: parseDuration(clock.downtimeMax ?? '30d', 'clock.downtimeMax'),
+  }
+}
+
+function parseQueues(queues: Readonly<Record<string, QueueOptions>>): Map<string, QueueSettings> {
+  if (typeof queues !== 'object' || queues === null) {
+    throw refuse('HW_INVALID_OPTIONS', 'queues must be an object of queue name to options')
+  }
+  const parsed = new Map<string, QueueSettings>()
+  for (const [name, options] of Object.entries(queues)) {
+    checkQueueName(name)
+    if (typeof options !== 'object' || options === null) {
+      throw refuse('HW_INVALID_OPTIONS', `the options of queue '${name}' must be an object`)
+    }
+    checkFields(options, ['retry', 'timeout'], `queue '${name}'`)
+    parsed.set(name, {
+      retry: mergeRetry(defaultRetryPolicy, options.retry === undefined ? undefined : parseRetry(options.retry)),
+      timeoutMs:
+        options.timeout === undefined
+          ? defaultQueueSettings.timeoutMs
+          : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
+    })
+  }
+  return parsed
+}
+
+export function wholeIn(value: unknown, min: number, max: number, name: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
+  throw refuse('HW_INVALID_OPTIONS', `${name} must be a whole number from ${min} to ${max}, not ${String(value)}`)
+}

@@ -1,0 +1,119 @@
+/**
+ * From a directory to a ledger and rows: manifest, snapshot, segments' indexes, log. The cost follows the length of the log
+ * and what the snapshot holds, never the number of pending tasks.
+ *
+ * Steps, each safe to repeat: read everything and refuse what is damaged; copy the tail of the log into a new file; publish
+ * the manifest with the new open count; remove what is nobody's. Nothing is answered before the manifest is durable.
+ */
+
+import { refuse } from '../model/errors.ts'
+import type { Ledger } from '../model/ledger.ts'
+import { decodeRecord } from '../model/records.ts'
+import { conservationHolds } from '../model/stats.ts'
+import { hourOf } from '../model/units.ts'
+import type { Platform } from '../platform/ports.ts'
+import { checkListing, loadManifest, publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
+import { readSnapshot } from '../storage/snapshot/snapshot.ts'
+import { recoverLog, removeLeftovers, type RecoveredLog } from '../storage/wal/wal-recovery.ts'
+import { assertFresh, syncParents } from './directory.ts'
+import { decodeLedger } from './ledger-sections.ts'
+import type { LogPlace } from './log-bodies.ts'
+import { replay, type ReplayState } from './replay.ts'
+import type { SegmentSet } from './segment-set.ts'
+import type { Tiers } from './tiers.ts'
+
+export interface Recovered {
+  readonly manifest: Manifest
+  readonly log: RecoveredLog
+  readonly deadInLog: Map<number, LogPlace>
+  /** Largest wall clock that earlier runs have seen. */
+  readonly clockMs: number
+}
+
+/** A manifest of a directory that was never used. */
+function freshManifest(incarnation: number): Manifest {
+  return {
+    format: 1,
+    incarnation,
+    openCount: 0,
+    number: 0,
+    clockMs: 0,
+    wal: [],
+    segments: [],
+    snapshot: undefined,
+    nextFileNumber: 1,
+    clean: true,
+  }
+}
+
+/** Hours before yesterday are retired from the start. */
+export function firstOldestHour(nowMs: number): number {
+  return Math.max(0, hourOf(nowMs) - 24)
+}
+
+export async function recover(
+  platform: Platform,
+  directory: string,
+  ledger: Ledger,
+  tiers: Tiers,
+  segments: SegmentSet,
+  queueKnown: (number: number) => void,
+): Promise<Recovered> {
+  const { disk, random } = platform
+  let known = await loadManifest(disk, directory)
+  if (known === undefined) {
+    await assertFresh(platform, directory)
+    await syncParents(platform, directory)
+    known = freshManifest(1 + Math.floor(random.unit() * (2 ** 18 - 1)))
+    ledger.applyRetire(firstOldestHour(platform.clock.wallMs()))
+  }
+  const { leftovers } = checkListing(known, await disk.list(directory))
+  if (known.snapshot !== undefined) decodeLedger(ledger, await readSnapshot(disk, directory, known.snapshot))
+  for (const meta of known.segments) await segments.open(meta)
+
+  const openCount = known.openCount + 1
+  const state: ReplayState = {
+    ledger,
+    tiers,
+    deadInLog: new Map(),
+    queueKnown,
+    started: false,
+    clockMs: known.clockMs,
+  }
+  const log = await recoverLog({
+    disk,
+    random,
+    directory,
+    knownOpenCount: known.openCount,
+    known: known.wal,
+    openCount,
+    onRecord: (fileNumber, bytes, at, end, lsn, fileOffset) => {
+      try {
+        replay(state, decodeRecord(bytes, at, end), lsn, fileNumber, fileOffset)
+      } catch (error) {
+        throw refuse('HW_CORRUPT', `log file ${fileNumber}, offset ${fileOffset}: ${(error as Error).message}`, {
+          details: { file: `wal-*-${fileNumber}.log`, offset: fileOffset },
+          cause: error,
+        })
+      }
+    },
+  })
+  for (const queue of ledger.queues) {
+    if (queue === undefined || conservationHolds(queue.counters)) continue
+    throw refuse('HW_CORRUPT', `the counters of queue '${queue.name}' do not add up: ${[...queue.counters].join(' ')}`)
+  }
+  const manifest: Manifest = {
+    ...known,
+    openCount,
+    number: known.number + 1,
+    clockMs: Math.max(known.clockMs, state.clockMs, log.wallMsMax),
+    wal: log.files.map(({ number, name, fileId, firstLsn, sealed }) => ({ number, name, fileId, firstLsn, sealed })),
+    clean: false,
+  }
+  await publishManifest(disk, directory, manifest)
+  // Each once; publishing has used up an unfinished manifest of before.
+  const unneeded = new Set([...log.leftovers, ...leftovers])
+  unneeded.delete('MANIFEST.tmp')
+  await removeLeftovers(disk, directory, [...unneeded])
+  return { manifest, log, deadInLog: state.deadInLog, clockMs: manifest.clockMs }
+}

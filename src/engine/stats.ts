@@ -1,0 +1,90 @@
+/** stats and calendar: counted as things happen, never by looking through tasks. */
+
+import { refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
+import type { CalendarHour, InstantInput, QueueStats, Stats } from '../model/hourwheel.ts'
+import { parseInstant } from '../model/instants.ts'
+import { counter, counterCount } from '../model/ledger.ts'
+import { addCounters, conservationOf, countersByName } from '../model/stats.ts'
+import { hourMs, hourOf } from '../model/units.ts'
+import { tier } from '../wheel/task-table.ts'
+import type { Core } from './core.ts'
+
+export function statsOf(core: Core): Stats {
+  const { tiers, dispatcher, log, segments, checkpointer, ticker, platform } = core
+  const now = platform.clock.wallMs()
+  const total = new Float64Array(counterCount)
+  const queues: Record<string, QueueStats> = {}
+  let overdueOldestMs = 0
+  for (const queue of tiers.queues) {
+    if (queue === undefined) continue
+    const { counters } = queue.ledger
+    addCounters(total, counters)
+    const oldest = oldestDueAt(core, queue.number)
+    const overdueMs = oldest === undefined ? 0 : Math.max(0, now - oldest)
+    if (overdueMs > overdueOldestMs) overdueOldestMs = overdueMs
+    queues[queue.name] = {
+      ...countersByName(counters),
+      paused: queue.ledger.paused,
+      handled: dispatcher.hasConsumer(queue.number),
+      due: queue.due.count,
+      running: dispatcher.activeIn(queue.number),
+      overdueOldestMs: overdueMs,
+      nearBytes: queue.nearBytes,
+    }
+  }
+  const { lateness } = dispatcher
+  const near = tiers.table.count - tiers.farCount
+  const live = total[counter.pending]! + total[counter.leased]!
+  const logStats = log.stats()
+  return {
+    queues,
+    total: countersByName(total),
+    conservation: conservationOf(total),
+    overdueOldestMs,
+    lateness: {
+      count: lateness.count,
+      p50Ms: lateness.quantileMs(0.5),
+      p99Ms: lateness.quantileMs(0.99),
+      maxMs: lateness.maxMs,
+    },
+    wal: {
+      files: logStats.files,
+      bytes: logStats.bytes,
+      appendedLsn: log.appendedLsn,
+      syncedLsn: log.syncedLsn,
+      diskFull: log.diskFull,
+    },
+    near,
+    far: live - near,
+    nearBytes: tiers.nearBytes,
+    segments: { files: segments.size, bytes: segments.bytes, tasks: segments.tasks },
+    checkpoints: checkpointer.count,
+    clock: { held: ticker.held, heldBecause: ticker.heldBecause },
+    healthy: !ticker.held && total[counter.damaged] === 0,
+    incarnation: core.incarnation,
+    openCount: core.openCount,
+  }
+}
+
+/** The fire time of the first due task of a queue, as far as it is in memory. */
+function oldestDueAt(core: Core, queueNumber: number): number | undefined {
+  const { table, queues } = core.tiers
+  const head = queues[queueNumber]!.due.head
+  return head >= 0 && table.tier[head] === tier.due ? table.fireAt[head] : undefined
+}
+
+export function calendarOf(
+  core: Core,
+  range: { from?: InstantInput | undefined; to?: InstantInput | undefined } = {},
+): CalendarHour[] {
+  if (typeof range !== 'object' || range === null) throw refuse('HW_INVALID_OPTIONS', 'calendar takes { from, to }')
+  checkFields(range, ['from', 'to'], 'calendar')
+  const from = range.from === undefined ? 0 : hourOf(parseInstant(range.from))
+  const to = range.to === undefined ? Infinity : hourOf(parseInstant(range.to))
+  const hours: CalendarHour[] = []
+  for (const { hour, live } of core.ledger.hours.values()) {
+    if (live > 0 && hour >= from && hour <= to) hours.push({ hour: hour * hourMs, pending: live })
+  }
+  return hours.sort((a, b) => a.hour - b.hour)
+}

@@ -1,0 +1,99 @@
+/** From what a caller hands in to what a record needs: every field checked, nothing clamped, nothing half done. */
+
+import { parseDuration } from '../model/durations.ts'
+import { refuse } from '../model/errors.ts'
+import { encodeExtras } from '../model/extras.ts'
+import type { TaskInput } from '../model/hourwheel.ts'
+import { checkInstantRange, parseInstant } from '../model/instants.ts'
+import { limits } from '../model/limits.ts'
+import { checkHeaders, checkQueueName } from '../model/names.ts'
+import { encodePayload } from '../model/payload.ts'
+import { parseRetry } from '../model/retry.ts'
+import type { QueueRuntime } from './queue-runtime.ts'
+
+export interface EncodedTask {
+  readonly queue: QueueRuntime
+  readonly fireAt: number
+  readonly payload: string | Uint8Array | undefined
+  readonly extras: Uint8Array | undefined
+}
+
+/**
+ * Validates and encodes one task. `payloadBytesMax` is the engine's limit; `queueOf` finds a queue by a name that was
+ * checked, making it known when it is new.
+ */
+export function encodeTask(
+  task: TaskInput,
+  now: number,
+  payloadBytesMax: number,
+  queueOf: (name: string) => QueueRuntime,
+): EncodedTask {
+  if (typeof task !== 'object' || task === null || Array.isArray(task)) {
+    throw refuse('HW_INVALID_OPTIONS', `a task must be an object such as { queue, at, payload }, not ${describe(task)}`)
+  }
+  let plain = true
+  for (const field in task) {
+    switch (field) {
+      case 'queue':
+      case 'at':
+      case 'delay':
+      case 'payload':
+        break
+      case 'retry':
+      case 'timeout':
+      case 'expiresAt':
+      case 'headers':
+        plain = false
+        break
+      default:
+        throw refuse(
+          'HW_UNKNOWN_FIELD',
+          `a task has no field '${field}'; it has queue, at or delay, payload, retry, timeout, expiresAt, headers`,
+          { details: { field } },
+        )
+    }
+  }
+  checkQueueName(task.queue)
+  const fireAt = fireAtOf(task, now)
+  const payload = encodePayload(task.payload, payloadBytesMax)
+  const extras = plain ? undefined : encodeOptions(task, fireAt)
+  return { queue: queueOf(task.queue), fireAt, payload, extras }
+}
+
+/** The instant from `at` or `delay`; exactly one of them must be there. */
+export function fireAtOf(input: Pick<TaskInput, 'at' | 'delay'>, now: number): number {
+  const { at, delay } = input
+  if (at !== undefined) {
+    if (delay !== undefined) throw refuse('HW_INVALID_TIME', "both 'at' and 'delay' are given; give one of them")
+    return parseInstant(at)
+  }
+  if (delay === undefined) throw refuse('HW_INVALID_TIME', "neither 'at' nor 'delay' is given; give one of them")
+  return checkInstantRange(now + parseDuration(delay, 'delay'), 'now + delay')
+}
+
+function encodeOptions(task: TaskInput, fireAt: number): Uint8Array | undefined {
+  const retry = task.retry === undefined ? undefined : parseRetry(task.retry)
+  const timeoutMs = task.timeout === undefined ? undefined : checkTimeoutMs(parseDuration(task.timeout, 'timeout'))
+  const expiresAt = task.expiresAt === undefined ? undefined : parseInstant(task.expiresAt)
+  if (expiresAt !== undefined && expiresAt <= fireAt) {
+    throw refuse(
+      'HW_INVALID_TIME',
+      `expiresAt (${expiresAt}) is not after the fire time (${fireAt}): the task could never run`,
+    )
+  }
+  const headers = task.headers === undefined ? undefined : checkHeaders(task.headers)
+  return encodeExtras({ expiresAt, timeoutMs, retry, headers })
+}
+
+export function checkTimeoutMs(timeoutMs: number): number {
+  if (timeoutMs >= limits.timeoutMsMin && timeoutMs <= limits.timeoutMsMax) return timeoutMs
+  throw refuse(
+    'HW_INVALID_OPTIONS',
+    `a time-out of ${timeoutMs} ms is out of range: it may be ${limits.timeoutMsMin} to ${limits.timeoutMsMax} ms`,
+  )
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`
+}

@@ -1,0 +1,32 @@
+/** From a task's bytes to what callers see. */
+
+import { decodeExtras } from '../model/extras.ts'
+import type { DeadView, LiveState, TaskView } from '../model/hourwheel.ts'
+import { decodePayload } from '../model/payload.ts'
+import { decodeRecord, readBody } from '../model/records.ts'
+import { idText, type Core } from './core.ts'
+import type { TaskBytes } from '../delivery/attempt-records.ts'
+
+export function viewOf(core: Core, source: TaskBytes, state: LiveState): TaskView {
+  const body = readBody(source.bytes, source.at)
+  const extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
+  return {
+    id: idText(core, body.homeHour, body.ordinal),
+    queue: core.tiers.queues[body.queue]!.name,
+    state,
+    fireAt: body.fireAt,
+    attempt: body.attempt,
+    generation: body.generation,
+    payload: decodePayload(body.payloadKind, body.payload),
+    headers: extras.headers,
+    expiresAt: extras.expiresAt,
+    lastError: extras.lastError,
+  }
+}
+
+export function deadViewOf(core: Core, source: TaskBytes): DeadView {
+  const record = decodeRecord(source.bytes, source.at, readBody(source.bytes, source.at).end)
+  if (record.kind !== 'dead') throw new Error(`a dead letter's record is of kind ${record.kind}`)
+  const { reason, diedAt, error } = record
+  return { ...viewOf(core, source, 'dead'), state: 'dead', reason, diedAt, error }
+}

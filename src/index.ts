@@ -1,0 +1,27 @@
+/** hourwheel: a durable timer engine for one node. The package's main entry point. */
+
+import { openEngineOn } from './engine/open.ts'
+import type { Engine } from './engine/engine.ts'
+import type { EngineOptions } from './engine/options.ts'
+import { createNodePlatform } from './platform/node/node-platform.ts'
+
+/**
+ * Opens the engine on a data directory, creating it when it is not there, and resolves once it serves.
+ *
+ * Refused with HW_DIRECTORY_LOCKED, HW_DIRECTORY_UNUSABLE, HW_FORMAT_NEWER, HW_CORRUPT, HW_DISK_FULL, HW_DISK_FAILED or,
+ * for its options, HW_INVALID_OPTIONS, HW_UNKNOWN_FIELD and the like.
+ */
+export function openEngine(options: EngineOptions): Promise<Engine> {
+  const platform = createNodePlatform({
+    jobsModule: new URL('./engine/jobs.js', import.meta.url),
+    keepAlive: options?.ref !== false,
+  })
+  return openEngineOn(platform, options, () => platform.close())
+}
+
+export type { Engine } from './engine/engine.ts'
+export type { EngineOptions } from './engine/options.ts'
+export { HourwheelError, type ErrorCode } from './model/errors.ts'
+export type * from './model/hourwheel.ts'
+export type { Duration } from './model/durations.ts'
+export type { RetryOptions } from './model/retry.ts'

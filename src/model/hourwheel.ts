@@ -1,0 +1,257 @@
+/**
+ * The public vocabulary: what callers hand in and what they get back. Types only; `Hourwheel` is the interface that the
+ * engine and (one day) a client in another process share. Instants in answers are UTC epoch milliseconds.
+ */
+
+import type { Duration } from './durations.ts'
+import type { RetryOptions } from './retry.ts'
+
+/** Anything with `epochMilliseconds`, such as a Temporal.Instant. */
+export interface InstantLike {
+  readonly epochMilliseconds: number
+}
+
+/** An instant: Date, epoch milliseconds, ISO 8601 text with a zone, or a Temporal.Instant. */
+export type InstantInput = Date | number | string | InstantLike
+
+/** One task to schedule. Exactly one of `at` and `delay`. */
+export interface TaskInput {
+  queue: string
+  at?: InstantInput | undefined
+  delay?: Duration | undefined
+  /** JSON data, or bytes. Absent: no payload. */
+  payload?: unknown
+  retry?: RetryOptions | undefined
+  /** How long one attempt may take. */
+  timeout?: Duration | undefined
+  /** From this instant on the task is no longer run; it ends as expired. */
+  expiresAt?: InstantInput | undefined
+  headers?: Readonly<Record<string, string>> | undefined
+}
+
+export interface Receipt {
+  /** 14 characters; sorts by hour. */
+  readonly id: string
+  readonly fireAt: number
+  readonly outcome: 'created'
+  readonly generation: number
+}
+
+export type EndedHow = 'succeeded' | 'cancelled' | 'other'
+
+export type CancelAnswer =
+  | { readonly outcome: 'cancelled'; readonly generation: number; readonly lsn: number }
+  | { readonly outcome: 'leased'; readonly attempt: number; readonly lsn: number }
+  | { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
+  | { readonly outcome: 'missing' }
+
+export type RescheduleAnswer =
+  | { readonly outcome: 'rescheduled'; readonly fireAt: number; readonly generation: number; readonly lsn: number }
+  | { readonly outcome: 'changed'; readonly generation: number }
+  | { readonly outcome: 'leased'; readonly attempt: number }
+  | { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
+  | { readonly outcome: 'missing' }
+
+export interface RescheduleInput {
+  at?: InstantInput | undefined
+  delay?: Duration | undefined
+  /** Only if the task's generation is still this one. */
+  ifGeneration?: number | undefined
+}
+
+export type LiveState = 'pending' | 'leased' | 'dead'
+
+/** A task that has not ended, or a dead letter. */
+export interface TaskView {
+  readonly id: string
+  readonly queue: string
+  readonly state: LiveState
+  readonly fireAt: number
+  /** Attempts answered so far. */
+  readonly attempt: number
+  readonly generation: number
+  readonly payload: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly expiresAt?: number | undefined
+  readonly lastError?: string | undefined
+}
+
+export interface DeadView extends TaskView {
+  readonly state: 'dead'
+  readonly reason: DeadReason
+  readonly diedAt: number
+  readonly error: string
+}
+
+export type DeadReason = 'attempts' | 'lost' | 'asked' | 'damaged' | 'maxAge'
+
+/** What `get` answers: the task, or that it ended (how, while that is known). */
+export type GetAnswer = TaskView | DeadView | { readonly state: 'ended'; readonly how?: EndedHow | undefined }
+
+export interface ListInput {
+  queue?: string | undefined
+  state?: LiveState | undefined
+  from?: InstantInput | undefined
+  to?: InstantInput | undefined
+  /** Where an earlier listing stopped: the `cursor` of its last task. */
+  cursor?: string | undefined
+  limit?: number | undefined
+}
+
+export type ListedTask = TaskView & { readonly cursor: string }
+
+/** A task as its handler sees it. */
+export interface Task {
+  readonly id: string
+  readonly queue: string
+  readonly payload: unknown
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface AttemptContext {
+  /** Aborted when the attempt times out, is cancelled, or the engine closes. */
+  readonly signal: AbortSignal
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /** Larger for every later lease of any task in this directory. */
+  readonly fence: number
+  readonly scheduledFor: number
+  readonly lateMs: number
+  /** Fails the attempt and says when the next one is due; call it and return, or throw what it returns. */
+  retry(options?: { delay?: Duration | undefined }): Error
+  /** Ends the task as a dead letter; call it and return, or throw what it returns. */
+  deadLetter(reason: string): Error
+  /** Schedules one successor, durably in the same step as this attempt's success. Validated at once. */
+  scheduleNext(task: TaskInput): void
+}
+
+export type Handler = (task: Task, context: AttemptContext) => unknown
+
+export interface HandleOptions {
+  /** How many attempts run at once. Default 100. */
+  concurrency?: number | undefined
+  timeout?: Duration | undefined
+}
+
+export interface HandlerHandle {
+  /** No new attempts; resolves when the running ones have ended. */
+  stop(): Promise<void>
+}
+
+export interface QueueOptions {
+  retry?: RetryOptions | undefined
+  /** How long one attempt may take. Default 60 s. */
+  timeout?: Duration | undefined
+}
+
+export interface QueueCounters {
+  readonly accepted: number
+  readonly pending: number
+  readonly leased: number
+  readonly succeeded: number
+  readonly dead: number
+  readonly cancelled: number
+  readonly expired: number
+  readonly replaced: number
+  readonly purged: number
+  readonly damaged: number
+}
+
+export interface QueueStats extends QueueCounters {
+  readonly paused: boolean
+  readonly handled: boolean
+  readonly due: number
+  readonly running: number
+  /** How late the oldest due task is that has not started, 0 when there is none. */
+  readonly overdueOldestMs: number
+  readonly nearBytes: number
+}
+
+export interface LatenessStats {
+  readonly count: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+export interface Stats {
+  readonly queues: Readonly<Record<string, QueueStats>>
+  readonly total: QueueCounters
+  /** accepted minus all the rest: 0, always. */
+  readonly conservation: number
+  readonly overdueOldestMs: number
+  /** Lateness of the attempts started in this process. */
+  readonly lateness: LatenessStats
+  readonly wal: {
+    readonly files: number
+    readonly bytes: number
+    readonly appendedLsn: number
+    readonly syncedLsn: number
+    readonly diskFull: boolean
+  }
+  /** Tasks in memory, and tasks only on disk. */
+  readonly near: number
+  readonly far: number
+  readonly nearBytes: number
+  readonly segments: { readonly files: number; readonly bytes: number; readonly tasks: number }
+  readonly checkpoints: number
+  readonly clock: { readonly held: boolean; readonly heldBecause?: string | undefined }
+  readonly healthy: boolean
+  readonly incarnation: number
+  readonly openCount: number
+}
+
+export interface CalendarHour {
+  /** Start of the hour, UTC epoch milliseconds. */
+  readonly hour: number
+  readonly pending: number
+}
+
+export interface EngineEvents {
+  fired: { id: string; queue: string; attempt: number; lateMs: number }
+  succeeded: { id: string; queue: string; attempt: number }
+  attemptFailed: { id: string; queue: string; attempt: number; error: string; retryAt?: number | undefined }
+  deadLettered: { id: string; queue: string; reason: DeadReason; error: string }
+  cancelled: { id: string; queue: string }
+  expired: { id: string; queue: string }
+  noConsumer: { queue: string; due: number }
+  clockJump: { byMs: number; held: boolean }
+  tornTail: { file: string; offset: number; bytes: number; savedAs: string }
+  damaged: { file: string; offset: number; tasks: number }
+}
+
+export type DeadFilter = { queue?: string | undefined }
+
+export interface DeadLetters {
+  list(filter?: DeadFilter & { limit?: number | undefined }): AsyncIterable<DeadView>
+  /** Makes dead letters pending again, attempt 0, due at once. A ref or a filter; answers how many. */
+  redrive(target: string | DeadFilter): Promise<{ redriven: number }>
+  purge(target: string | DeadFilter): Promise<{ purged: number }>
+}
+
+/** Why and how an engine stopped. */
+export interface Closed {
+  readonly reason: 'closed' | 'failed'
+  readonly error?: Error | undefined
+}
+
+export interface Hourwheel {
+  /** Resolves once the task is on disk. */
+  schedule(task: TaskInput): Promise<Receipt>
+  /** One durable unit: all or none; receipts in order. */
+  scheduleMany(tasks: readonly TaskInput[]): Promise<Receipt[]>
+  cancel(ref: string): Promise<CancelAnswer>
+  reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer>
+  get(ref: string): Promise<GetAnswer | undefined>
+  /** In fire order. */
+  list(input?: ListInput): AsyncIterable<ListedTask>
+  handle(queue: string, handler: Handler, options?: HandleOptions): Promise<HandlerHandle>
+  pause(queue: string): Promise<void>
+  resume(queue: string): Promise<void>
+  readonly deadLetters: DeadLetters
+  stats(): Promise<Stats>
+  /** Pending tasks per hour; hours without any are left out. */
+  calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]>
+  close(options?: { drain?: Duration | undefined }): Promise<void>
+  readonly closed: Promise<Closed>
+}
