@@ -75,7 +75,7 @@ function run(steps: Step[]): { ledger: Ledger; tasks: PlainTask[] } {
 }
 
 const byId = (a: number | [number, unknown], b: number | [number, unknown]): number =>
-  Number(Array.isArray(a) ? a[0] : a) - Number(Array.isArray(b) ? b[0] : b)
+  (Array.isArray(a) ? a[0] : a) - (Array.isArray(b) ? b[0] : b)
 
 const stepsArbitrary = fc.array(
   fc.record({ pick: fc.nat(1_000), act: fc.nat(4), hour: fc.integer({ min: 100, max: 105 }) }),
