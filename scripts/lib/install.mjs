@@ -6,8 +6,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { basename, delimiter, join } from 'node:path'
 import { StepFailed } from './command.mjs'
 import { runNode, runProcess } from './lifetime.mjs'
 import { root } from './places.mjs'
@@ -33,12 +33,23 @@ async function install() {
   if (!isInstalled()) throw new StepFailed('hourwheel: npm ci ended well, but not all packages are there.')
 }
 
-/** Runs the npm that runs this script, or else the one that is found. */
+/** Runs npm, as a script of ours if it can be found as one: then it does not outlive this process. */
 export function npm(args, output) {
-  const cli = process.env.npm_execpath
-  return cli !== undefined && basename(cli) === 'npm-cli.js'
-    ? runNode(cli, args, { output })
-    : runProcess('npm', args, { output })
+  const script = npmScript()
+  return script === undefined ? runProcess('npm', args, { output }) : runNode(script, args, { output })
+}
+
+/** The npm that runs this command, or else the one that the shell would run. */
+function npmScript() {
+  const directories = (process.env.PATH ?? '').split(delimiter)
+  const candidates = [process.env.npm_execpath, ...directories.map((directory) => join(directory, 'npm'))]
+  const command = candidates.find((candidate) => candidate !== undefined && isNpm(candidate) && existsSync(candidate))
+  const script = command === undefined ? undefined : realpathSync(command)
+  return script?.endsWith('npm-cli.js') ? script : undefined
+}
+
+function isNpm(path) {
+  return ['npm', 'npm-cli.js'].includes(basename(path))
 }
 
 function isInstalled() {
