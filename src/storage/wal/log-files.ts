@@ -6,8 +6,8 @@
  * Invariants
  * - A file has its final name only once its zeros and its header are synced, so that the log never meets a full disk, and
  *   behind its last frame there are only zeros. A recycled file is filled anew for the same reason.
- * - A file is filled in bounded chunks, each synced before the next, through a handle of its own: the file in use is
- *   neither queued behind it nor does one long sync of 16 MiB stand in its way.
+ * - A file is filled in bounded chunks through a handle of its own, and while another one is ready each chunk is synced
+ *   before the next: the file in use is not queued behind it, nor behind one long sync of 16 MiB.
  * - A full disk, or a lack of file descriptors, is tried again every second and after every trim; what was filled until then
  *   is given back at once, since a checkpoint, which frees log files, needs room too. Any other failure is final.
  *
@@ -226,12 +226,11 @@ export class LogFiles {
     access: 'create' | 'write',
     number: number,
   ): Promise<Omit<LogFile, 'name' | 'number'> | undefined> {
-    const { disk, random, openCount, firstNumber, fileBytes } = this.#options
+    const { disk, random, openCount, fileBytes } = this.#options
     const handle = await disk.open(path, access)
     try {
       const bytes = alignUp(Math.max(fileBytes, this.#wantedBytes, await handle.size()))
-      // The first file is waited for, and no other is in use yet: one sync is the quickest.
-      await this.#fill(handle, 0, bytes, number !== firstNumber)
+      await this.#fill(handle, 0, bytes)
       if (this.#closing) return undefined
       const fileId = random.bytes(fileIdBytes)
       const header = encodeFileHeader({ kind: 'wal', fileId, number, openCount, extent: bytes })
@@ -266,7 +265,8 @@ export class LogFiles {
     try {
       const handle = await disk.open(`${directory}/${file.name}`, 'write')
       try {
-        await this.#fill(handle, file.bytes, bytes, true)
+        await this.#fill(handle, file.bytes, bytes)
+        await handle.sync()
       } finally {
         await handle.close()
       }
@@ -276,11 +276,12 @@ export class LogFiles {
     }
   }
 
-  async #fill(handle: DiskFile, from: number, to: number, syncEach: boolean): Promise<void> {
+  async #fill(handle: DiskFile, from: number, to: number): Promise<void> {
     const zeros = new Uint8Array(Math.min(this.#options.chunkBytes, Math.max(to - from, 0)))
     for (let at = from; at < to && !this.#closing; at += zeros.length) {
       await writeFully(handle, zeros.subarray(0, Math.min(zeros.length, to - at)), at)
-      if (syncEach) await handle.sync()
+      // With no file ready the log waits for this one, or soon will: the one sync at the end is quicker.
+      if (this.ready.length > 0) await handle.sync()
     }
   }
 
