@@ -35,7 +35,7 @@ import { compactBlocks, demoteFurthest } from './relief.ts'
 import { SegmentSet } from './segment-set.ts'
 import { encodeTask } from './task-encoder.ts'
 import { TaskLookup } from './task-lookup.ts'
-import { Ticker } from './ticker.ts'
+import { isTooFarAhead, Ticker } from './ticker.ts'
 import { Tiers } from './tiers.ts'
 import { Waiters } from './waiters.ts'
 
@@ -105,10 +105,22 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
   const waiters = new Waiters()
   /** What listens to the log before the engine is put together. */
   const late: { core: Core | undefined } = { core: undefined }
+  const believedMs = (): number => {
+    if (late.core !== undefined) return late.core.ticker.believedMs
+    const now = clock.wallMs()
+    return isTooFarAhead(now, recovered.clockMs, settings.downtimeMaxMs) ? recovered.clockMs : now
+  }
   const log = await LogWriter.open({
     disk,
     random,
-    clock,
+    // What is persisted must not be poisoned by a clock that is years ahead: the next start would believe it.
+    clock: {
+      wallMs: believedMs,
+      monotonicMs: () => clock.monotonicMs(),
+      setTimer: (afterMs, run) => clock.setTimer(afterMs, run),
+      clearTimer: (timer) => clock.clearTimer(timer),
+      soon: (run) => clock.soon(run),
+    },
     blocks,
     directory,
     openCount,
@@ -117,7 +129,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     link: recovered.log.link,
     recovered: recovered.log.files,
     fileBytes: settings.walFileBytes,
-    headRecord: () => encodeHead(headOf(ledger, openCount, clock.wallMs())),
+    headRecord: () => encodeHead(headOf(ledger, openCount, believedMs())),
     listener: {
       written: (lsn) => late.core?.dispatcher.leasesWritten(lsn),
       synced: (lsn) => waiters.release(lsn),
@@ -243,7 +255,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     sealedFilesMax: settings.walFilesMax,
     manifest,
     clockMs: () => ticker.clockMsMax,
-    mayRetire: () => !ticker.held,
+    mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
     trimmed: () => admission.retry(),
   })

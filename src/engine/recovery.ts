@@ -111,9 +111,13 @@ export async function recover(
     clean: false,
   }
   await publishManifest(disk, directory, manifest)
-  // Each once; publishing has used up an unfinished manifest of before.
+  // Each once. Unfinished files of an interrupted start have been used up by this one.
   const unneeded = new Set([...log.leftovers, ...leftovers])
-  unneeded.delete('MANIFEST.tmp')
-  await removeLeftovers(disk, directory, [...unneeded])
+  const there = await disk.list(directory)
+  await removeLeftovers(
+    disk,
+    directory,
+    there.filter((name) => unneeded.has(name)),
+  )
   return { manifest, log, deadInLog: state.deadInLog, clockMs: manifest.clockMs }
 }

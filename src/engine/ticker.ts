@@ -40,6 +40,7 @@ export class Ticker {
   #timerAt = Infinity
   #soon = false
   #stopped = true
+  #started = false
   #wallMs: number
   #monotonicMs: number
   /** While held: what the wall clock should be, as of `#monotonicMs`. */
@@ -66,11 +67,22 @@ export class Ticker {
     return this.#clockMsMax
   }
 
+  /** The wall clock, or the largest one believed while it is too far ahead, noticed or not yet. For what is persisted. */
+  get believedMs(): number {
+    const { clock, earlierClockMs, downtimeMaxMs, forwardJumpMaxMs } = this.#parts
+    const now = clock.wallMs()
+    const tooFar = this.#started
+      ? now - this.#wallMs > forwardJumpMaxMs
+      : isTooFarAhead(now, earlierClockMs, downtimeMaxMs)
+    return (this.held || tooFar) && this.#clockMsMax > 0 ? this.#clockMsMax : now
+  }
+
   start(): void {
     this.#stopped = false
+    this.#started = true
     const { earlierClockMs, downtimeMaxMs } = this.#parts
     const ahead = this.#wallMs - earlierClockMs
-    if (earlierClockMs > 0 && ahead > downtimeMaxMs) this.#hold(earlierClockMs, downtimeMaxMs, ahead)
+    if (isTooFarAhead(this.#wallMs, earlierClockMs, downtimeMaxMs)) this.#hold(earlierClockMs, downtimeMaxMs, ahead)
     else if (earlierClockMs > 0 && ahead < -reportedJumpMs)
       this.#parts.events.emit('clockJump', { byMs: ahead, held: false })
     this.#tickSoon()
@@ -196,4 +208,9 @@ export class Ticker {
     this.heldBecause = undefined
     this.#parts.dispatcher.setHeld(false)
   }
+}
+
+/** Whether a wall clock at start is further ahead of the largest one of earlier runs than a stop may last. */
+export function isTooFarAhead(nowMs: number, earlierClockMs: number, downtimeMaxMs: number): boolean {
+  return earlierClockMs > 0 && nowMs - earlierClockMs > downtimeMaxMs
 }
