@@ -32,7 +32,7 @@ import { get } from './commands/get.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
-import type { Lifecycle } from './lifecycle.ts'
+import { told, type Lifecycle } from './lifecycle.ts'
 import { wholeIn } from './options.ts'
 import { calendarOf, statsOf } from './stats.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
@@ -65,16 +65,16 @@ export class Engine implements Hourwheel {
 
   /** Never starts again after 'cancelled', across any crash. Answers for every state; throws only for a malformed ref. */
   cancel(ref: string): Promise<CancelAnswer> {
-    return cancel(this.#core, ref)
+    return told(cancel(this.#core, ref))
   }
 
   /** Moves a pending task; `ifGeneration` guards against a change made meanwhile. */
   reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer> {
-    return reschedule(this.#core, ref, input)
+    return told(reschedule(this.#core, ref, input))
   }
 
   get(ref: string): Promise<GetAnswer | undefined> {
-    return get(this.#core, ref)
+    return told(get(this.#core, ref))
   }
 
   list(input?: ListInput): AsyncIterable<ListedTask> {

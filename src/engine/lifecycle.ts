@@ -94,3 +94,10 @@ function asEngineError(cause: unknown): HourwheelError {
   }
   return refuse('HW_INTERNAL', `the engine stopped itself: ${text}`, { cause })
 }
+
+/** Errors of the disk that a call meets on its way reach the caller as hourwheel's own. */
+export function told<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw asEngineError(error)
+  })
+}

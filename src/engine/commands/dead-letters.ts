@@ -7,6 +7,7 @@ import { homeHourOf, ordinalOf } from '../../model/ids.ts'
 import { checkQueueName } from '../../model/names.ts'
 import { readBody } from '../../model/records.ts'
 import { parseRef, whenDurable, whenRoom, type Core } from '../core.ts'
+import { told } from '../lifecycle.ts'
 import { deadViewOf } from '../views.ts'
 
 export function deadLetters(core: Core): DeadLetters {
@@ -14,12 +15,12 @@ export function deadLetters(core: Core): DeadLetters {
     list: (filter = {}) => listDead(core, filter),
     async redrive(target) {
       let redriven = 0
-      for (const id of targets(core, target)) if (await redriveOne(core, id)) redriven++
+      for (const id of targets(core, target)) if (await told(redriveOne(core, id))) redriven++
       return whenDurable(core, core.log.appendedLsn, { redriven })
     },
     async purge(target) {
       let purged = 0
-      for (const id of targets(core, target)) if (await purgeOne(core, id)) purged++
+      for (const id of targets(core, target)) if (await told(purgeOne(core, id))) purged++
       return whenDurable(core, core.log.appendedLsn, { purged })
     },
   }
@@ -37,7 +38,7 @@ async function* listDead(
   for (const id of targets(core, rest)) {
     if (left <= 0) return
     core.assertOpen()
-    const source = await core.lookup.dead(id)
+    const source = await told(core.lookup.dead(id))
     if (source === undefined || source === 'damaged' || !core.ledger.dead.has(id)) continue
     left--
     yield await whenDurable(core, core.log.appendedLsn, deadViewOf(core, source))

@@ -11,6 +11,7 @@ import { checkQueueName } from '../../model/names.ts'
 import { hourOf } from '../../model/units.ts'
 import { tier } from '../../wheel/task-table.ts'
 import { whenDurable, type Core } from '../core.ts'
+import { told } from '../lifecycle.ts'
 import { viewOf } from '../views.ts'
 
 const pageTasks = 256
@@ -36,10 +37,10 @@ export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<L
   let left = limit
   while (left > 0) {
     core.assertOpen()
-    const keys = await pageKeys(core, filter, after, Math.min(left, pageTasks))
+    const keys = await told(pageKeys(core, filter, after, Math.min(left, pageTasks)))
     for (const key of keys) {
       after = key
-      const view = await viewAt(core, key, filter)
+      const view = await told(viewAt(core, key, filter))
       if (view === undefined) continue
       left--
       yield view
