@@ -84,6 +84,8 @@ export class Checker {
   /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
   #aheadMs: number | undefined
   #openCalls = 0
+  /** The log may be without room, so that answers are recorded later than given. */
+  answersMayWait = false
 
   constructor(journal: Journal, clock: CheckerClock) {
     this.journal = journal
@@ -518,8 +520,8 @@ export class Checker {
       belief.attempts.add(number)
       belief.candidates.push({
         // A clock set back meanwhile is not this line's business.
-        fromAt: attempt.overdue ? -Infinity : wallMs + (retryDelayMs ?? 0),
-        toAt: attempt.overdue ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 1_000,
+        fromAt: attempt.overdue || this.answersMayWait ? -Infinity : wallMs + (retryDelayMs ?? 0),
+        toAt: attempt.overdue || this.answersMayWait ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 1_000,
         seq: this.journal.length,
         open: false,
         failedAttempt: number,

@@ -104,6 +104,7 @@ export class Disturbances {
       text = 'slow syncs'
     } else {
       this.diskIsFull = true
+      this.#checker.answersMayWait = true
       const freeBytes = random.pick([0, 4 << 10, 20 << 10])
       disk.capacityBytes = disk.model.bytesUsed + freeBytes
       text = `only ${freeBytes} bytes free`
@@ -115,6 +116,11 @@ export class Disturbances {
     this.diskIsFull = false
     this.#machine.disk.capacityBytes = Infinity
     this.#checker.journal.note('', 'disk: room again')
+  }
+
+  /** Nothing is wrong with the disk or the clock. */
+  get quiet(): boolean {
+    return this.#aheadMs === 0 && !this.#deadly && !this.diskIsFull
   }
 
   /** The engine may have stopped itself. */
@@ -146,6 +152,7 @@ export class Disturbances {
   betweenLives(): void {
     const random = this.#random
     this.diskIsFull = false
+    this.#checker.answersMayWait = false
     if (this.#aheadMs > 0) {
       if (random.chance(0.5)) this.#repair()
       return
