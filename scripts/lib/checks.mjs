@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { npm } from './install.mjs'
 import { runNode } from './lifetime.mjs'
-import { root, tool } from './places.mjs'
+import { cache, root, tool } from './places.mjs'
 
 /** Named, because lint says nothing about folders it was not given. */
 const lintedFolders = ['src', 'test', 'bench', 'examples', 'scripts']
@@ -14,7 +14,11 @@ const atOnce = 2
 /** Longest first, so that the last one to start is short. `src` itself was checked by the build. */
 const checks = [
   { name: 'package', check: checkPackage },
-  { name: 'format', check: () => run('prettier', '--check', '--log-level=warn', '.') },
+  {
+    name: 'format',
+    check: () =>
+      run('prettier', '--check', '--log-level=warn', '--cache', `--cache-location=${join(cache, 'format')}`, '.'),
+  },
   { name: 'lint', check: () => run('oxlint', '--deny-warnings', ...lintedFolders.filter(isThere)) },
   { name: 'types', check: () => run('tsc', '-p', 'tsconfig.test.json') },
   { name: 'unused', check: () => run('knip', '--no-progress') },
