@@ -14,18 +14,19 @@
  * that does not count. Promotion does not run during 4 to 6 (`exclusive`).
  */
 
-import { homeHourOf, ordinalOf } from '../model/ids.ts'
 import type { Ledger } from '../model/ledger.ts'
 import { hourOf } from '../model/units.ts'
 import type { Platform } from '../platform/ports.ts'
-import { segmentFileName, snapshotFileName } from '../storage/file-meta.ts'
+import { segmentFileName, snapshotFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import { publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
 import { writeSnapshot } from '../storage/snapshot/snapshot.ts'
 import { parseLogFileName } from '../storage/wal/log-format.ts'
 import type { Log, LogFileInfo } from '../storage/wal/log.ts'
-import { tier } from '../wheel/task-table.ts'
 import type { CheckpointInput, CheckpointOutput } from './checkpoint-job.ts'
+import { listVersions, swapVersions } from './checkpoint-versions.ts'
 import type { Exclusive } from './exclusive.ts'
+import type { MergeInput } from './merge-job.ts'
+import { filesToMerge } from './merging.ts'
 import { encodeLedger, type Section } from './ledger-sections.ts'
 import { walCellOf, type LogBodies } from './log-bodies.ts'
 import type { Recorder } from './recorder.ts'
@@ -65,13 +66,10 @@ export interface CheckpointerParts {
   trimmed(): void
 }
 
-interface Listed {
-  readonly offsets: Uint32Array
-  readonly ids: Float64Array
-  readonly lsns: Float64Array
-  readonly count: number
-  /** Ids of the dead letters among them. */
-  readonly dead: number[]
+/** What a job wrote, and the next free file number. */
+interface Written {
+  readonly segments: readonly SegmentMeta[]
+  readonly nextNumber: number
 }
 
 export class Checkpointer {
@@ -82,6 +80,9 @@ export class Checkpointer {
   /** From here on what was written may be live: a failure is final. */
   #publishing = false
   count = 0
+  mergeCount = 0
+  /** Segments with damage, which no merge touches. */
+  readonly #unmergeable: Set<number> = new Set()
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
@@ -117,6 +118,7 @@ export class Checkpointer {
       if (oldest === undefined || this.#stopped) return
       try {
         await this.#checkpoint(oldest)
+        await this.#mergeIfMany()
       } catch (error) {
         if (this.#publishing || !isDiskFull(error)) throw error
         await this.#discardWritten()
@@ -148,7 +150,7 @@ export class Checkpointer {
   async #checkpoint(file: LogFileInfo): Promise<void> {
     const { platform, directory, openCount, log, segments, exclusive, recorder, ledger } = this.#parts
     if (this.#parts.mayRetire()) this.#retireHours()
-    const listed = await this.#list(file)
+    const listed = await listVersions(this.#parts, file)
     const manifest = this.manifest
     const input: CheckpointInput = {
       directory,
@@ -158,7 +160,11 @@ export class Checkpointer {
       nowHour: hourOf(platform.clock.wallMs()),
       firstNumber: manifest.nextFileNumber,
     }
-    const { output, nextNumber: snapshotNumber } = await this.#write(input)
+    const written =
+      listed.count === 0
+        ? { segments: [], nextNumber: manifest.nextFileNumber }
+        : await this.#write('checkpoint', input)
+    const snapshotNumber = written.nextNumber
     const turn = new Turn(platform.clock)
     const snapshot = await writeSnapshot(
       platform.disk,
@@ -178,15 +184,15 @@ export class Checkpointer {
           .files()
           .filter((live) => live.number > file.number)
           .map(({ number, name, fileId, firstLsn, sealed }) => ({ number, name, fileId, firstLsn, sealed })),
-        segments: [...segments.metas().filter((meta) => !retired.includes(meta.number)), ...output.segments],
+        segments: [...segments.metas().filter((meta) => !retired.includes(meta.number)), ...written.segments],
         snapshot,
         nextFileNumber: snapshotNumber + 1,
       }
       this.#publishing = true
       await publishManifest(platform.disk, directory, next)
       this.manifest = next
-      for (const meta of output.segments) await segments.open(meta)
-      await this.#swap(file, listed)
+      for (const meta of written.segments) await segments.open(meta)
+      await swapVersions(this.#parts, file, listed)
       for (const id of listed.dead) recorder.deadInLog.delete(id)
       for (const number of retired) await segments.retire(number)
       this.#dropMarks()
@@ -204,74 +210,65 @@ export class Checkpointer {
     this.#parts.trimmed()
   }
 
-  /** Runs the job; when its thread dies (out of memory, say) again with other file numbers: what it left is nobody's. */
-  async #write(input: CheckpointInput): Promise<{ output: CheckpointOutput; nextNumber: number }> {
-    if (input.offsets.length === 0) return { output: { segments: [] }, nextNumber: input.firstNumber }
+  /**
+   * Merges segments when very many cover the same hours, or most of what they hold no longer counts. The same order as for a
+   * checkpoint: what is dropped was ended, moved or superseded by records that are synced before the manifest is published.
+   */
+  async #mergeIfMany(): Promise<void> {
+    const { platform, directory, openCount, log, segments, exclusive, ledger } = this.#parts
+    const nowHour = hourOf(platform.clock.wallMs())
+    const metas = filesToMerge(segments.metas(), nowHour, (from, to) => liveBetween(ledger, from, to))
+    if (metas === undefined || metas.some(({ number }) => this.#unmergeable.has(number))) return
+    const { manifest } = this
+    const input: MergeInput = {
+      directory,
+      openCount,
+      metas,
+      ledger: [...encodeLedger(ledger)],
+      oldestHour: ledger.oldestHour,
+      nowHour,
+      firstNumber: manifest.nextFileNumber,
+    }
+    const lsn = log.appendedLsn
+    let written: Written
+    try {
+      written = await this.#write('merge', input)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'HW_CORRUPT') throw error
+      // Damage is settled where it is read for promotion: such files are left as they are.
+      for (const { number } of metas) this.#unmergeable.add(number)
+      return
+    }
+    await platform.disk.syncDirectory(directory)
+    const merged = new Set(metas.map(({ number }) => number))
+    await exclusive.run(async () => {
+      await log.whenSynced(lsn)
+      const next: Manifest = {
+        ...manifest,
+        number: manifest.number + 1,
+        segments: [...manifest.segments.filter(({ number }) => !merged.has(number)), ...written.segments],
+        nextFileNumber: written.nextNumber,
+      }
+      this.#publishing = true
+      await publishManifest(platform.disk, directory, next)
+      this.manifest = next
+      for (const meta of written.segments) await segments.open(meta)
+      for (const number of merged) await segments.retire(number)
+      this.#publishing = false
+    })
+    for (const meta of metas) await platform.disk.remove(`${directory}/${segmentFileName(meta)}`)
+    this.mergeCount++
+  }
+
+  /** Runs a job; when its thread dies (out of memory, say) again with other file numbers: what it left is nobody's. */
+  async #write(job: 'checkpoint' | 'merge', input: CheckpointInput | MergeInput): Promise<Written> {
     for (let tries = 1; ; tries++) {
       const firstNumber = input.firstNumber + (tries - 1) * filesPerCheckpointMax
       try {
-        const job = { ...input, firstNumber }
-        const output = (await this.#parts.platform.threads.run('checkpoint', job)) as CheckpointOutput
-        return { output, nextNumber: firstNumber + output.segments.length }
+        const output = (await this.#parts.platform.threads.run(job, { ...input, firstNumber })) as CheckpointOutput
+        return { segments: output.segments, nextNumber: firstNumber + output.segments.length }
       } catch (error) {
         if ((error as { code?: unknown }).code !== 'THREAD_DIED' || tries === jobTriesMax) throw error
-      }
-    }
-  }
-
-  /** Rows, and dead letters, whose newest version lies in a file. */
-  async #list(file: LogFileInfo): Promise<Listed> {
-    const { tiers, ledger, recorder } = this.#parts
-    const { table } = tiers
-    const cell = walCellOf(file.number)
-    const turn = new Turn(this.#parts.platform.clock)
-    const found: { offset: number; id: number; lsn: number }[] = []
-    for (let row = 0; row < table.capacity; row++) {
-      if ((row & 4095) === 0 && turn.isOver()) await turn.next()
-      if (table.walFile[row] !== cell || table.tier[row] === tier.free) continue
-      found.push({ offset: table.walOffset[row]!, id: tiers.idOf(row), lsn: table.lsn[row]! })
-    }
-    const dead: number[] = []
-    for (const [id, place] of recorder.deadInLog) {
-      if (place.walCell !== cell) continue
-      dead.push(id)
-      found.push({ offset: place.walOffset, id, lsn: ledger.dead.get(id)!.lsn })
-    }
-    found.sort((a, b) => a.offset - b.offset)
-    const count = found.length
-    const listed: Listed = {
-      offsets: new Uint32Array(count),
-      ids: new Float64Array(count),
-      lsns: new Float64Array(count),
-      count,
-      dead,
-    }
-    found.forEach(({ offset, id, lsn }, index) => {
-      listed.offsets[index] = offset
-      listed.ids[index] = id
-      listed.lsns[index] = lsn
-    })
-    return listed
-  }
-
-  /** Tasks of the file are in segments now: far rows go, near rows say so, and newer versions supersede the copies. */
-  async #swap(file: LogFileInfo, listed: Listed): Promise<void> {
-    const { tiers, ledger } = this.#parts
-    const { table } = tiers
-    const cell = walCellOf(file.number)
-    const turn = new Turn(this.#parts.platform.clock)
-    for (let index = 0; index < listed.count; index++) {
-      if (turn.isOver()) await turn.next()
-      const id = listed.ids[index]!
-      const row = tiers.rowOf(homeHourOf(id), ordinalOf(id))
-      if (row < 0) continue
-      if (table.lsn[row] !== listed.lsns[index] || table.walFile[row] !== cell) {
-        ledger.supersede(id, table.lsn[row]!, table.placeHour[row]!)
-        table.flags[row] = 1
-      } else if (table.tier[row] === tier.far) tiers.drop(row)
-      else {
-        table.walFile[row] = 0
-        table.flags[row] = 1
       }
     }
   }
@@ -309,6 +306,12 @@ export class Checkpointer {
     }
     if (until > ledger.oldestHour) recorder.retire(until)
   }
+}
+
+function liveBetween(ledger: Ledger, hourFrom: number, hourTo: number): number {
+  let live = 0
+  for (const hour of ledger.hours.values()) if (hour.hour >= hourFrom && hour.hour <= hourTo) live += hour.live
+  return live
 }
 
 function isDiskFull(error: unknown): boolean {

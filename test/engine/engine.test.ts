@@ -36,7 +36,7 @@ describe('an engine', () => {
       const delay = i % 3 === 0 ? 1_000 + i : i % 3 === 1 ? hour + i : 40 * day + i * hour
       ids.push((await rig.run(() => rig.engine.schedule({ queue: 'q', delay, payload: { i } }))).id)
     }
-    rig.machine.crash('lose all')
+    rig.machine.crash('loseAll')
     await rig.reopen()
     const seen: unknown[] = []
     await rig.run(() => rig.engine.handle('q', (task) => void seen.push((task.payload as { i: number }).i)))
@@ -117,7 +117,7 @@ describe('an engine', () => {
     const dead = await rig.list(rig.engine.deadLetters.list())
     expect(dead).toMatchObject([{ id: receipt.id, reason: 'attempts', error: 'no luck', attempt: 3, payload: 'x' }])
     healthy = true
-    rig.machine.crash('lose all')
+    rig.machine.crash('loseAll')
     await rig.reopen()
     await rig.run(() => rig.engine.handle('q', (_task, context) => void attempts.push(context.attempt)))
     expect(await rig.run(() => rig.engine.get(receipt.id))).toMatchObject({ state: 'dead', reason: 'attempts' })

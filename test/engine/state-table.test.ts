@@ -92,7 +92,7 @@ async function ask(rig: Rig, operation: Asked, id: string): Promise<string> {
 const reached = states.filter((state): state is Reached => state !== 'damaged')
 
 for (const operation of ['cancel', 'reschedule', 'rescheduleIfChanged', 'redrive', 'purge'] as const) {
-  describe(`${operation}`, () => {
+  describe(`the operation ${operation}`, () => {
     for (const state of reached) {
       const expected = (): string => {
         const { outcome } = answers[operation][state]
@@ -113,7 +113,7 @@ for (const operation of ['cancel', 'reschedule', 'rescheduleIfChanged', 'redrive
         const rig = await Rig.open()
         const id = await bring(rig, state)
         await rig.advance(100)
-        rig.machine.crash('lose all')
+        rig.machine.crash('loseAll')
         await rig.reopen()
         const { outcome } = answers[operation][after]
         const known = operation === 'redrive' || operation === 'purge' ? expected() : outcome

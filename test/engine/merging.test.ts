@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { filesPerRangeMax, filesToMerge } from '../../src/engine/merging.ts'
+import type { SegmentMeta } from '../../src/storage/file-meta.ts'
+import { Rig } from './rig.ts'
+
+const hour = 3_600_000
+
+function meta(number: number, hourFrom: number, hourTo: number, count = 100): SegmentMeta {
+  return { number, kind: 'tasks', fileId: '', bytes: 1, footerCrc: 0, hourFrom, hourTo, count, lsnMin: 1, lsnMax: 2 }
+}
+
+describe('which segments are merged', () => {
+  it('none while there are few', () => {
+    const metas = Array.from({ length: 20 }, (_, i) => meta(i, 1_000, 1_003))
+    expect(filesToMerge(metas, 1_000, () => 1_000)).toBe(undefined)
+  })
+
+  it('those of the range with the most files, once there are very many', () => {
+    const many = Array.from({ length: filesPerRangeMax }, (_, i) => meta(i, 1_001, 1_003))
+    const others = Array.from({ length: 20 }, (_, i) => meta(500 + i, 1_060, 1_061))
+    expect(filesToMerge([...others, ...many], 1_000, () => 1_000_000)).toEqual(many)
+  })
+
+  it('those of a range to come in which most no longer counts', () => {
+    const dead = [meta(1, 1_100, 1_101, 50_000), meta(2, 1_100, 1_102, 50_000)]
+    expect(filesToMerge(dead, 1_000, () => 90_000)).toBe(undefined)
+    expect(filesToMerge(dead, 1_000, () => 9_000)).toEqual(dead)
+  })
+})
+
+describe('an engine with many segments', () => {
+  it('merges them, and loses nothing over it, a crash included', async () => {
+    const rig = await Rig.open({ walFilesMax: 1 })
+    const ids = new Map<string, number>()
+    let merged = 0
+    for (let round = 0; round < filesPerRangeMax + 40; round++) {
+      const tasks = Array.from({ length: 40 }, (_, k) => ({
+        queue: 'q',
+        at: rig.now + 50 * hour + ((round * 40 + k) % 5) * 1_000,
+        payload: { text: 'x'.repeat(150), n: round * 40 + k },
+      }))
+      const receipts = await rig.run(() => rig.engine.scheduleMany(tasks))
+      receipts.forEach(({ id }, k) => ids.set(id, round * 40 + k))
+      if (round % 3 === 0) {
+        const [id] = [...ids.keys()]
+        await rig.run(() => rig.engine.cancel(id!))
+        ids.delete(id!)
+      }
+      await rig.advance(50)
+      const { files } = (await rig.run(() => rig.engine.stats())).segments
+      if (files < merged) merged = -1
+      else if (merged >= 0) merged = files
+    }
+    expect(merged).toBe(-1)
+    rig.machine.crash('random')
+    await rig.reopen()
+    const listed = await rig.list(rig.engine.list())
+    expect(new Set(listed.map(({ id }) => id))).toEqual(new Set(ids.keys()))
+    const seen: number[] = []
+    await rig.run(() => rig.engine.handle('q', (task) => void seen.push((task.payload as { n: number }).n)))
+    for (let i = 0; i < 3; i++) {
+      rig.machine.clock.step(16 * hour)
+      await rig.advance(1_000)
+    }
+    await rig.advance(3 * hour)
+    expect(seen.sort((a, b) => a - b)).toEqual([...ids.values()].sort((a, b) => a - b))
+    await rig.close()
+  })
+})
