@@ -11,6 +11,7 @@ import { encodeHead } from '../model/record-writers.ts'
 import type { DeadReason, TaskInput } from '../model/hourwheel.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { DamagedBlock } from '../storage/segments/segment-reader.ts'
+import { logFileName } from '../storage/wal/log-format.ts'
 import { LogWriter } from '../storage/wal/log-writer.ts'
 import { BlockStore } from '../wheel/block-store.ts'
 import { RowIndex } from '../wheel/row-index.ts'
@@ -144,8 +145,14 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
   events.whenSynced = (lsn) => log.whenSynced(lsn)
   const recorder = new Recorder(log, ledger, tiers, recovered.deadInLog)
   const bodies = new LogBodies(disk, (walCell) => {
-    const file = log.files().find((live) => walCellOf(live.number) === walCell)
-    return file === undefined ? undefined : `${directory}/${file.name}`
+    const files = log.files()
+    const file = files.find((live) => walCellOf(live.number) === walCell)
+    if (file !== undefined) return `${directory}/${file.name}`
+    // Records may be written, and so be read, before the head of their file is synced and the log tells of it.
+    for (let number = log.fileNumber; number > (files.at(-1)?.number ?? 0); number--) {
+      if (walCellOf(number) === walCell) return `${directory}/${logFileName(openCount, number)}`
+    }
+    return undefined
   })
   const exclusive = new Exclusive()
   const lookup = new TaskLookup({ tiers, ledger, log, bodies, segments, recorder })

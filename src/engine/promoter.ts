@@ -19,6 +19,7 @@ import type { Exclusive } from './exclusive.ts'
 import type { LogBodies } from './log-bodies.ts'
 import { Promotion } from './promotion.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
+import { demoteAhead } from './relief.ts'
 import type { SegmentSet } from './segment-set.ts'
 import type { ActivePass, Tiers } from './tiers.ts'
 
@@ -95,11 +96,15 @@ export class Promoter {
     const { tiers, aheadMs, held } = this.#parts
     if (held()) return undefined
     const now = this.#parts.clock.wallMs()
-    const wantedAt = now + aheadMs / 2
+    // After the clock was set back, tasks that come for an hour already retired are filed under the oldest one left.
+    const wantedAt = Math.max(now, this.#oldestMs) + aheadMs / 2
     const current: QueueRuntime[] = []
     let furthestBehind: QueueRuntime | undefined
     for (const queue of tiers.queues) {
       if (queue === undefined || queue.throughAt >= wantedAt) continue
+      if (queue.throughAt < now && (tiers.isOverShare(queue) || (queue.lagging && !this.#mayCatchUp(queue)))) {
+        demoteAhead(tiers, queue, now)
+      }
       if (tiers.isOverShare(queue)) {
         if (queue.throughAt < now) queue.lagging = true
         continue
@@ -117,6 +122,10 @@ export class Promoter {
     return furthestBehind === undefined ? undefined : [furthestBehind]
   }
 
+  get #oldestMs(): number {
+    return this.#parts.tiers.ledger.oldestHour * hourMs
+  }
+
   /** A backlog is read again once half of the queue's share is free. */
   #mayCatchUp(queue: QueueRuntime): boolean {
     return queue.nearBytes < this.#parts.tiers.limits.nearBytesMax / 8
@@ -124,7 +133,7 @@ export class Promoter {
 
   async #step(queues: readonly QueueRuntime[]): Promise<void> {
     const { tiers } = this.#parts
-    const targetAt = this.#parts.clock.wallMs() + this.#parts.aheadMs
+    const targetAt = Math.max(this.#parts.clock.wallMs(), this.#oldestMs) + this.#parts.aheadMs
     let fromAt = Infinity
     let fromId = Infinity
     for (const queue of queues) {

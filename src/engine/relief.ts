@@ -45,6 +45,21 @@ export function demoteFurthest(tiers: Tiers, queue: QueueRuntime, now: number): 
 }
 
 /**
+ * Hands back to the disk what a queue holds of the time to come while older tasks of it wait on disk for room: they would
+ * wait until those are due. Their keys are beyond the boundary, which is behind now.
+ */
+export function demoteAhead(tiers: Tiers, queue: QueueRuntime, now: number): void {
+  const { table } = tiers
+  if (queue.throughAt >= now || (queue.nearCount - queue.due.count) * 4 < queue.nearCount) return
+  if (Math.abs(now - queue.demotedAtMs) < demotionPauseMs) return
+  queue.demotedAtMs = now
+  for (let row = 0; row < table.capacity; row++) {
+    const waits = table.tier[row] === tier.wheel && table.queue[row] === queue.number
+    if (waits && table.fireAt[row]! > now + imminentMs) tiers.demote(row, queue)
+  }
+}
+
+/**
  * Copies what is left in mostly empty blocks into a fresh one, so that a few long-lived tasks do not hold many blocks.
  * Looks at a few blocks a call.
  */

@@ -183,7 +183,11 @@ export class Ticker {
     const byMs = now - this.#wallMs - passedMs
     if (this.#trustedMs !== undefined) {
       this.#trustedMs += passedMs
-      if (now - this.#trustedMs <= this.#trustedLimitMs) this.#release()
+      if (now - this.#trustedMs <= this.#trustedLimitMs) {
+        // The wheel may have been made by the clock that was not to be trusted.
+        this.#parts.tiers.restartWheel(now)
+        this.#release()
+      }
     } else if (byMs < -reportedJumpMs) {
       // What was handed over stays; what waits must not wait for the instant that the clock had reached.
       this.#parts.tiers.restartWheel(now)
