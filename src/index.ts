@@ -3,6 +3,7 @@
 import { openEngineOn } from './engine/open.ts'
 import type { Engine } from './engine/engine.ts'
 import type { EngineOptions } from './engine/options.ts'
+import { verifyDirectory, type Verification } from './engine/verify.ts'
 import { createNodePlatform } from './platform/node/node-platform.ts'
 
 /**
@@ -19,6 +20,23 @@ export function openEngine(options: EngineOptions): Promise<Engine> {
   return openEngineOn(platform, options, () => platform.close())
 }
 
+/**
+ * Verifies a data directory that no engine has open, and changes nothing: every checksum, every cross-reference, conservation,
+ * counters and calendar against a full scan. Rejects only when the directory cannot be used at all.
+ */
+export async function verify(options: {
+  dir: string
+  onFile?: ((file: string) => void) | undefined
+}): Promise<Verification> {
+  const platform = createNodePlatform({ jobsModule: undefined, keepAlive: true })
+  try {
+    return await verifyDirectory(platform, options.dir, options.onFile)
+  } finally {
+    await platform.close()
+  }
+}
+
+export type { Problem, Verification } from './engine/verify.ts'
 export type { Engine } from './engine/engine.ts'
 export type { EngineOptions } from './engine/options.ts'
 export { HourwheelError, type ErrorCode } from './model/errors.ts'

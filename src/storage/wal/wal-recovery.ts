@@ -131,6 +131,36 @@ async function recoverChain(options: RecoverLogOptions): Promise<RecoveredLog> {
   }
 }
 
+/** What reading a log's files needs; nothing is changed by it. */
+export type LogChainOptions = Omit<RecoverLogOptions, 'random' | 'quarantine'>
+
+export interface LogInspection {
+  readonly files: number
+  readonly records: number
+  /** The unfinished last write that the next open would set aside. */
+  readonly tornTail?: { readonly file: string; readonly offset: number; readonly bytes: number } | undefined
+}
+
+/** Reads and verifies all of the log as `recoverLog` does, and changes nothing. */
+export async function inspectLog(options: LogChainOptions): Promise<LogInspection> {
+  try {
+    const { chain, others } = await chainOf(options)
+    const read = await readChain(options, chain)
+    for (const other of others) await isLeftover(options, other, chain)
+    const torn = read.find(({ found }) => found.torn !== undefined)
+    return {
+      files: read.length,
+      records: read.reduce((sum, { found }) => sum + found.records, 0),
+      tornTail:
+        torn === undefined
+          ? undefined
+          : { file: torn.file.name, offset: torn.found.torn!.offset, bytes: torn.found.torn!.bytes },
+    }
+  } catch (error) {
+    throw diskTrouble(error, options.directory)
+  }
+}
+
 interface ReadFile {
   readonly file: Found
   readonly found: ReadLogResult
@@ -139,7 +169,7 @@ interface ReadFile {
 }
 
 /** Replays the chain. A file is known to be sealed when the manifest says so or a later one was begun: it waited for the seal. */
-async function readChain(options: RecoverLogOptions, chain: readonly Found[]): Promise<ReadFile[]> {
+async function readChain(options: LogChainOptions, chain: readonly Found[]): Promise<ReadFile[]> {
   const begun = await begunCount(options, chain)
   const read: ReadFile[] = []
   let nextLsn = options.firstLsn ?? 1
@@ -203,7 +233,7 @@ export async function removeLeftovers(disk: Disk, directory: string, names: read
 }
 
 /** The chain by name, and the log files that are not in it. */
-async function chainOf(options: RecoverLogOptions): Promise<{ chain: Found[]; others: Found[] }> {
+async function chainOf(options: LogChainOptions): Promise<{ chain: Found[]; others: Found[] }> {
   const { disk, directory, knownOpenCount, known } = options
   const present = new Map<string, Found>()
   for (const name of await disk.list(directory)) {
@@ -238,20 +268,20 @@ async function chainOf(options: RecoverLogOptions): Promise<{ chain: Found[]; ot
 }
 
 /** How many files of the chain have at least a frame header. Those behind were prepared and never used. */
-async function begunCount(options: RecoverLogOptions, chain: readonly Found[]): Promise<number> {
+async function begunCount(options: LogChainOptions, chain: readonly Found[]): Promise<number> {
   for (let count = chain.length; count > 0; count--) {
     if ((await startOf(options, chain[count - 1]!)).isBegun) return count
   }
   return 0
 }
 
-async function startOf({ disk, directory }: RecoverLogOptions, file: Found): Promise<LogFileStart> {
+async function startOf({ disk, directory }: LogChainOptions, file: Found): Promise<LogFileStart> {
   const { number, openCount, known } = file
   return readLogFileStart(disk, `${directory}/${file.name}`, { number, openCount, fileId: known?.fileId })
 }
 
 /** Whether a file outside the chain may be removed; refused when it has no business here. */
-async function isLeftover(options: RecoverLogOptions, file: Found, chain: readonly Found[]): Promise<boolean> {
+async function isLeftover(options: LogChainOptions, file: Found, chain: readonly Found[]): Promise<boolean> {
   const { name, openCount, number } = file
   if (openCount > options.knownOpenCount) {
     // An interrupted recovery made it, and nobody has relied on it. What it copied may even be gone: a power cut after a
