@@ -111,6 +111,8 @@ describe('verify', () => {
         await rig.reopen()
         await rig.advance(3_000)
       }
+      await rig.run(() => rig.engine.handle('q', (task) => void started.set(task.id, 1)))
+      await rig.advance(20_000)
       const now = rig.now
       for (const [id, fireAt] of due) if (fireAt < now - 10_000) expect([id, started.get(id) ?? 0]).not.toEqual([id, 0])
       await rig.close()
