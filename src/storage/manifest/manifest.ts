@@ -5,7 +5,7 @@
  * restart finds is not known, and the engine has to close.
  */
 
-import { HourwheelError, refuse } from '../../model/errors.ts'
+import { type HourwheelError, refuse } from '../../model/errors.ts'
 import { MalformedBytes } from '../../model/msgpack.ts'
 import { crc32, fileSeed } from '../../platform/checksum.ts'
 import { readWhole, writeFully } from '../../platform/full-io.ts'
@@ -14,10 +14,9 @@ import { encodeFileHeader, fileHeaderBytes, fileIdBytes, sameFileId, verifyFileH
 import { segmentFileName, snapshotFileName } from '../file-meta.ts'
 import { contradictionIn, decodeBody, encodeBody, type Manifest } from './manifest-body.ts'
 
-export type { SegmentMeta, SnapshotMeta } from '../file-meta.ts'
-export type { Manifest, ManifestLogFile } from './manifest-body.ts'
+export type { Manifest } from './manifest-body.ts'
 
-export const manifestFileName = 'MANIFEST'
+const manifestFileName = 'MANIFEST'
 const lengthAt = fileHeaderBytes
 const crcAt = lengthAt + 4
 const bodyAt = crcAt + 4

@@ -10,7 +10,7 @@ import { homeHourOf, ordinalLimit, ordinalOf, packId } from '../../model/ids.ts'
 import { crc32 } from '../../platform/checksum.ts'
 import { placeSeed } from './segment-format.ts'
 
-export const pageRows = 512
+const pageRows = 512
 export const nativeRowBytes = 8
 export const foreignRowBytes = 12
 const crcBytes = 4

@@ -144,7 +144,7 @@ export class SegmentCursor {
         if (error instanceof MalformedBytes) return this.#stopMalformed()
         throw error
       }
-      if (!this.#isAscending()) return this.#stopMalformed()
+      if (!this.#isInPlace()) return this.#stopMalformed()
       this.#read++
       this.#lastAt = reader.orderAt
       this.#lastHome = reader.homeHour
@@ -158,9 +158,10 @@ export class SegmentCursor {
     }
   }
 
-  #isAscending(): boolean {
+  #isInPlace(): boolean {
     const { orderAt, homeHour, ordinal } = this.#reader
-    if (this.#read === 0 || orderAt > this.#lastAt) return true
+    if (this.#read === 0) return this.#parts.index.startsWith(this.#open, this.#openPosition, this.#reader)
+    if (orderAt > this.#lastAt) return true
     if (orderAt < this.#lastAt) return false
     return homeHour === this.#lastHome ? ordinal > this.#lastOrdinal : homeHour > this.#lastHome
   }
@@ -243,7 +244,7 @@ export class SegmentCursor {
   }
 }
 
-export function compareKeys(one: SegmentKey, other: SegmentKey): number {
+function compareKeys(one: SegmentKey, other: SegmentKey): number {
   return (
     one.hour - other.hour || one.orderAt - other.orderAt || one.homeHour - other.homeHour || one.ordinal - other.ordinal
   )

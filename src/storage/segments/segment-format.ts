@@ -8,7 +8,7 @@ import { hourLimit } from '../../model/units.ts'
 import { crc32 } from '../../platform/checksum.ts'
 import { fileHeaderBytes } from '../file-header.ts'
 
-export const headBytes = 16
+const headBytes = 16
 export const headAt: number = fileHeaderBytes
 /** Where the first block is. */
 export const blocksAt: number = fileHeaderBytes + headBytes

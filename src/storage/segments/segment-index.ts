@@ -143,6 +143,16 @@ export class SegmentIndex {
     return this.#blocks[block * blockColumns + 2]!
   }
 
+  /** Whether this is the key of a block's first entry. */
+  startsWith(block: number, position: number, entry: SegmentKey): boolean {
+    const cell = block * blockColumns
+    return (
+      this.#blocks[cell + 2] === entry.orderAt - this.hourAt(position) * hourMs &&
+      this.#blocks[cell + 3] === entry.homeHour &&
+      this.#blocks[cell + 4] === entry.ordinal
+    )
+  }
+
   /** The first position whose hour is not before `hour`. */
   positionFrom(hour: number): number {
     let low = 0

@@ -21,11 +21,11 @@ import { SegmentIndex } from './segment-index.ts'
 import { describeDirectory, readDirectory, readPart, type DamagedBlock, type SegmentParts } from './segment-parts.ts'
 import { SharedFile } from './shared-file.ts'
 
-export type { SegmentKind, SegmentMeta } from '../file-meta.ts'
+export type { SegmentMeta } from '../file-meta.ts'
 export type { HourDirectory } from './hour-directory.ts'
-export type { CursorEntry, CursorOptions, SegmentCursor } from './segment-cursor.ts'
-export type { DeadPart, SegmentEntry, SegmentKey } from './segment-entry.ts'
-export type { DamagedBlock, DamagedTask } from './segment-parts.ts'
+export type { CursorOptions, SegmentCursor } from './segment-cursor.ts'
+export type { SegmentEntry, SegmentKey } from './segment-entry.ts'
+export type { DamagedBlock } from './segment-parts.ts'
 
 /** Verifies all but the tasks. Rejects with HW_CORRUPT or HW_FORMAT_NEWER, or with the disk's own error. */
 export async function openSegment(disk: Disk, directory: string, meta: SegmentMeta): Promise<Segment> {

@@ -3,7 +3,7 @@
  * business of who writes them; names may repeat, and come back in the order they were written.
  */
 
-import { HourwheelError, refuse } from '../../model/errors.ts'
+import { type HourwheelError, refuse } from '../../model/errors.ts'
 import { crc32, fileSeed } from '../../platform/checksum.ts'
 import { readWhole, writeFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile, Random } from '../../platform/ports.ts'
