@@ -2,6 +2,8 @@
 
 import type { Clock, Disk, Random } from '../../platform/ports.ts'
 import type { LogBlocks } from './frame-builder.ts'
+import type { LogFilesOptions } from './log-files.ts'
+import { alignUp } from './log-format.ts'
 import type { LogFileInfo, LogListener } from './log.ts'
 
 export interface LogWriterOptions {
@@ -38,4 +40,17 @@ export interface LogWriterOptions {
   /** First record of the next file: the state as of now. Called within `open`, `begin` and `beginGroup`; must not append. */
   readonly headRecord: () => Uint8Array
   readonly listener: LogListener
+}
+
+/** What keeps files ready is told, with the defaults filled in. */
+export function filesOptionsOf(options: LogWriterOptions): Omit<LogFilesOptions, 'listener'> {
+  const fileBytes = alignUp(options.fileBytes ?? 16 * 1024 * 1024)
+  if (fileBytes < 4096) throw new RangeError('fileBytes is at least 4096')
+  const { disk, random, clock, directory, openCount, firstFileNumber: firstNumber } = options
+  return {
+    ...{ disk, random, clock, directory, openCount, firstNumber, fileBytes },
+    readyMax: options.readyFilesMax ?? 2,
+    chunkBytes: options.fillChunkBytes ?? 256 * 1024,
+    recycledMax: options.recycledFilesMax ?? 2,
+  }
 }

@@ -24,7 +24,6 @@ import { LogFiles, type LogFile } from './log-files.ts'
 import { LogFlight, type Frame } from './log-flight.ts'
 import {
   alignDown,
-  alignUp,
   frameBytesOf,
   frameHeaderBytes,
   framePayloadBytesMax,
@@ -34,7 +33,7 @@ import {
 import type { AppendPurpose, Log, LogFileInfo, LogStats } from './log.ts'
 import { LogProgress } from './log-progress.ts'
 import { LogSpace } from './log-space.ts'
-import type { LogWriterOptions } from './log-writer-options.ts'
+import { filesOptionsOf, type LogWriterOptions } from './log-writer-options.ts'
 
 export type { LogWriterOptions } from './log-writer-options.ts'
 
@@ -66,25 +65,15 @@ export class LogWriter implements Log {
   }
 
   private constructor(options: LogWriterOptions) {
-    const fileBytes = alignUp(options.fileBytes ?? 16 * 1024 * 1024)
-    if (fileBytes < 4096) throw new RangeError('fileBytes is at least 4096')
     this.#options = options
     this.appendedLsn = options.firstLsn - 1
     this.#dispatchBytes = options.dispatchBytes ?? 256 * 1024
     this.#chain = new LogChain(options.recovered ?? [])
     this.#builder = new FrameBuilder(options.blocks)
-    const { disk, random, clock, directory, openCount, firstFileNumber } = options
+    const files = filesOptionsOf(options)
+    const { clock } = options
     this.#files = new LogFiles({
-      disk,
-      random,
-      clock,
-      directory,
-      openCount,
-      firstNumber: firstFileNumber,
-      fileBytes,
-      readyMax: options.readyFilesMax ?? 2,
-      chunkBytes: options.fillChunkBytes ?? 256 * 1024,
-      recycledMax: options.recycledFilesMax ?? 2,
+      ...files,
       listener: { changed: () => this.#filesChanged(), failed: (error) => this.#fail(error, 'preparing a log file') },
     })
     this.#flight = new LogFlight(
@@ -103,7 +92,7 @@ export class LogWriter implements Log {
       this.appendedLsn,
     )
     this.#progress = new LogProgress(this.#flight, options.listener)
-    this.#space = new LogSpace(this.#files.ready, options.reserveBytes ?? fileBytes / 16)
+    this.#space = new LogSpace(this.#files.ready, options.reserveBytes ?? files.fileBytes / 16)
     const activity = (): number => this.#flight.frames
     this.#idle = new IdleWatch(clock, options.markAfterMs ?? 1_000, activity, () => this.#mark())
   }
@@ -211,8 +200,6 @@ export class LogWriter implements Log {
     this.#closing ??= this.#close()
     return this.#closing
   }
-
-  // Space
 
   /** Opens a frame with room for `payloadBytes`, in the next file if need be; false when there is no room now. */
   #makeRoom(payloadBytes: number, purpose: AppendPurpose): boolean {
@@ -326,8 +313,6 @@ export class LogWriter implements Log {
     if (this.#failure === undefined && !this.#inGroup && !this.#flight.busy) this.#closeFrame('records')
   }
 
-  // Progress
-
   #landed(): void {
     this.#dispatch()
     this.#progress.report()
@@ -368,8 +353,6 @@ export class LogWriter implements Log {
     this.#ready?.()
     this.#progress.fail(failure)
   }
-
-  // Life
 
   async #open(): Promise<void> {
     const head = this.#options.headRecord()
