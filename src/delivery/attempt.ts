@@ -11,13 +11,14 @@ import { parseDuration, type Duration } from '../model/durations.ts'
 import { refuse } from '../model/errors.ts'
 import type { Lease } from '../model/ledger.ts'
 import type { DeliveryQueue, EncodedTask } from './attempt-records.ts'
+import type { Consumer } from './consumer.ts'
 import type { Deadlined } from './deadlines.ts'
 
 export type Verdict =
   { readonly kind: 'retry'; readonly delayMs: number | undefined } | { readonly kind: 'dead'; readonly reason: string }
 
 export class Attempt implements Deadlined {
-  readonly queue: DeliveryQueue
+  readonly consumer: Consumer
   readonly row: number
   readonly homeHour: number
   readonly ordinal: number
@@ -39,7 +40,7 @@ export class Attempt implements Deadlined {
   abortReason: Error | undefined
 
   constructor(
-    queue: DeliveryQueue,
+    consumer: Consumer,
     row: number,
     homeHour: number,
     ordinal: number,
@@ -49,7 +50,7 @@ export class Attempt implements Deadlined {
     number: number,
     timeoutMs: number,
   ) {
-    this.queue = queue
+    this.consumer = consumer
     this.row = row
     this.homeHour = homeHour
     this.ordinal = ordinal
@@ -58,6 +59,10 @@ export class Attempt implements Deadlined {
     this.fireAt = fireAt
     this.number = number
     this.timeoutMs = timeoutMs
+  }
+
+  get queue(): DeliveryQueue {
+    return this.consumer.queue
   }
 
   abort(reason: Error): void {

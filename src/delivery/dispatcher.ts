@@ -17,10 +17,11 @@ import { limits } from '../model/limits.ts'
 import { readBody } from '../model/records.ts'
 import type { Clock } from '../platform/ports.ts'
 import { tier, type TaskTable } from '../wheel/task-table.ts'
-import type { AttemptRecords, DeliveryQueue } from './attempt-records.ts'
+import type { AttemptRecords } from './attempt-records.ts'
 import { Attempt } from './attempt.ts'
+import type { Consumer } from './consumer.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Answers, Executor } from './executor.ts'
+import type { Answers } from './executor.ts'
 import { LatenessHistogram } from './lateness.ts'
 import type { DeliveryEvents, Settlement } from './settlement.ts'
 
@@ -40,18 +41,6 @@ export interface DispatcherParts {
   settled(): void
 }
 
-/** One handler of a queue. */
-export interface Consumer {
-  readonly queue: DeliveryQueue
-  readonly executor: Executor
-  readonly concurrency: number
-  readonly timeoutMs: number | undefined
-  active: number
-  stopped: boolean
-  /** Those who wait for `active` to become 0. */
-  readonly idle: (() => void)[]
-}
-
 /** A task that may only run alone, held. */
 interface Lonely {
   readonly row: number
@@ -64,8 +53,12 @@ interface Lonely {
 export class Dispatcher implements Answers {
   readonly lateness: LatenessHistogram = new LatenessHistogram()
   readonly deadlines: Deadlines = new Deadlines()
+  /** Serves those who wait for tasks of a queue (lease-desk.ts); called whenever there may be some. */
+  serveWaiting: (queueNumber: number) => void = () => undefined
   readonly #parts: DispatcherParts
   readonly #consumers: Map<number, Consumer> = new Map()
+  /** Queues that ever had a consumer. */
+  readonly #pumped: Set<number> = new Set()
   /** Every attempt from its lease to its answer, by row. */
   readonly #attempts: Map<number, Attempt> = new Map()
   /** Leased, waiting for their lease to be written; in LSN order. */
@@ -95,6 +88,7 @@ export class Dispatcher implements Answers {
 
   addConsumer(consumer: Consumer): void {
     this.#consumers.set(consumer.queue.number, consumer)
+    this.watch(consumer.queue.number)
     this.pump(consumer.queue.number)
   }
 
@@ -113,7 +107,12 @@ export class Dispatcher implements Answers {
   }
 
   pumpAll(): void {
-    for (const number of this.#consumers.keys()) this.pump(number)
+    for (const number of this.#pumped) this.pump(number)
+  }
+
+  /** From now on this queue is looked at whenever there may be room. */
+  watch(queueNumber: number): void {
+    this.#pumped.add(queueNumber)
   }
 
   /** Room in the log again: first the answers that wait, then new attempts. */
@@ -125,20 +124,27 @@ export class Dispatcher implements Answers {
     this.pumpAll()
   }
 
-  /** Leases as many due tasks of a queue as its consumer may run. */
+  /** Gives the due tasks of a queue to those who wait for them, then to its handler. */
   pump(queueNumber: number): void {
+    this.serveWaiting(queueNumber)
     const consumer = this.#consumers.get(queueNumber)
-    if (consumer === undefined || consumer.stopped || this.#held || this.#closing) return
+    if (consumer !== undefined) this.take(consumer, consumer.concurrency - consumer.active)
+  }
+
+  /** Leases up to `count` due tasks of a consumer's queue; their attempts start once that is written. Answers how many. */
+  take(consumer: Consumer, count: number): number {
     const { queue } = consumer
-    if (queue.ledger.paused || this.#alone || this.#unrecorded.length > 0) return
+    if (consumer.stopped || this.#held || this.#closing || this.#alone) return 0
+    if (queue.ledger.paused || this.#unrecorded.length > 0) return 0
     if (this.#lonely.length > 0) {
       this.#startLonely()
-      return
+      return 0
     }
     const { records, table, ledger } = this.#parts
     const now = this.#parts.clock.wallMs()
     const { due } = queue
-    while (consumer.active < consumer.concurrency && due.count > 0) {
+    const before = consumer.active
+    while (consumer.active - before < count && due.count > 0) {
       const row = due.shift()
       table.tier[row] = tier.held
       if (table.fireAt[row]! > now) {
@@ -148,18 +154,19 @@ export class Dispatcher implements Answers {
       const homeHour = table.homeHour[row]!
       const ordinal = table.ordinal[row]!
       const losses = ledger.losses.size === 0 ? 0 : (ledger.losses.get(packId(homeHour, ordinal)) ?? 0)
-      if (losses >= limits.lossesAloneMin) {
+      if (losses >= limits.lossesAloneMin && !consumer.isPulled) {
         this.#lonely.push({ row, homeHour, ordinal, consumer, losses })
         this.#startLonely()
-        if (this.#alone || this.#lonely.length > 0) return
+        if (this.#alone || this.#lonely.length > 0) break
         continue
       }
       if (!this.#begin(consumer, row, losses, now)) {
         table.tier[row] = tier.due
         due.pushFront(row)
-        return
+        break
       }
     }
+    return consumer.active - before
   }
 
   /** Ends, buries or leases a held due row; false when the log has no room and nothing was changed. */
@@ -178,13 +185,14 @@ export class Dispatcher implements Answers {
       }
       timeoutMs = extras.timeoutMs ?? timeoutMs
     }
-    if (losses >= limits.lossesMax) return settlement.bury({ queue, homeHour, ordinal }, row, losses)
+    if (losses >= limits.lossesMax && !consumer.isPulled)
+      return settlement.bury({ queue, homeHour, ordinal }, row, losses)
     const lease = records.lease(row, this.#fence + 1, losses)
     if (lease === undefined) return false
     this.#fence++
     const lsn = this.#parts.appendedLsn()
     const fireAt = table.fireAt[row]!
-    const attempt = new Attempt(queue, row, homeHour, ordinal, lease, lsn, fireAt, body.attempt + 1, timeoutMs)
+    const attempt = new Attempt(consumer, row, homeHour, ordinal, lease, lsn, fireAt, body.attempt + 1, timeoutMs)
     this.#attempts.set(row, attempt)
     this.#starting.push(attempt)
     consumer.active++
@@ -214,7 +222,7 @@ export class Dispatcher implements Answers {
       if (attempt.settled) continue
       if (this.#closing || this.#held || attempt.lease.stopped) this.untouched(attempt)
       else {
-        if (batch.length > 0 && batch[0]!.queue !== attempt.queue) {
+        if (batch.length > 0 && batch[0]!.consumer !== attempt.consumer) {
           this.#start(batch)
           batch = []
         }
@@ -230,7 +238,7 @@ export class Dispatcher implements Answers {
   }
 
   #start(batch: readonly Attempt[]): void {
-    this.#consumerOf(batch[0]!).executor.start(batch)
+    batch[0]!.consumer.executor.start(batch)
   }
 
   started(attempt: Attempt, startedAtMs: number): void {
@@ -257,14 +265,10 @@ export class Dispatcher implements Answers {
     this.#settle(attempt, () => this.#parts.settlement.untouched(attempt))
   }
 
-  #consumerOf(attempt: Attempt): Consumer {
-    return this.#consumers.get(attempt.queue.number)!
-  }
-
   #settle(attempt: Attempt, record: () => boolean): void {
     attempt.settled = true
     this.deadlines.remove(attempt)
-    const consumer = this.#consumerOf(attempt)
+    const { consumer } = attempt
     const done = (): boolean => {
       if (!record()) return false
       this.#attempts.delete(attempt.row)
@@ -288,10 +292,23 @@ export class Dispatcher implements Answers {
     })
   }
 
+  /** The attempt under way of a leased row. */
+  attemptOf(row: number): Attempt | undefined {
+    const attempt = this.#attempts.get(row)
+    return attempt === undefined || attempt.settled ? undefined : attempt
+  }
+
+  /** Gives an attempt under way more time, from now on. */
+  extend(attempt: Attempt, timeoutMs: number): void {
+    this.deadlines.remove(attempt)
+    attempt.timeoutMs = timeoutMs
+    this.deadlines.add(attempt, this.#parts.clock.monotonicMs())
+  }
+
   /** A cancel came for a leased task: its handler is told. Answers the number of the attempt. */
   abortLeased(row: number, reason: Error): number {
     const attempt = this.#attempts.get(row)!
-    this.#consumerOf(attempt).executor.abort(attempt, reason)
+    attempt.consumer.executor.abort(attempt, reason)
     return attempt.number
   }
 
@@ -303,7 +320,7 @@ export class Dispatcher implements Answers {
       if (expired === undefined) return
       const attempt = expired as Attempt
       const error = new Error(`the attempt took longer than its time-out of ${attempt.timeoutMs} ms`)
-      this.#consumerOf(attempt).executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error)
       this.failed(attempt, error)
     }
   }
@@ -314,7 +331,7 @@ export class Dispatcher implements Answers {
     const error = new Error('the engine failed')
     for (const attempt of this.#attempts.values()) {
       attempt.settled = true
-      this.#consumerOf(attempt).executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error)
     }
   }
 
@@ -332,7 +349,7 @@ export class Dispatcher implements Answers {
     const error = new Error('the engine is closing')
     for (const attempt of this.#attempts.values()) {
       if (attempt.settled) continue
-      this.#consumerOf(attempt).executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error)
       this.untouched(attempt)
     }
     for (const consumer of this.#consumers.values()) await consumer.executor.close()

@@ -1,6 +1,6 @@
 /** The engine as its users see it: each member checks that the engine is open and hands over to a command. */
 
-import type { Consumer } from '../delivery/dispatcher.ts'
+import { newConsumer } from '../delivery/consumer.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
@@ -105,15 +105,7 @@ export class Engine implements Hourwheel {
     if (core.dispatcher.hasConsumer(runtime.number)) {
       throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler already; stop it first`)
     }
-    const consumer: Consumer = {
-      queue: runtime,
-      executor: core.inlineExecutor(handler),
-      concurrency,
-      timeoutMs,
-      active: 0,
-      stopped: false,
-      idle: [],
-    }
+    const consumer = newConsumer(runtime, core.inlineExecutor(handler), concurrency, { timeoutMs })
     core.dispatcher.addConsumer(consumer)
     core.ticker.poke()
     return { stop: () => core.dispatcher.removeConsumer(consumer) }

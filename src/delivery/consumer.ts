@@ -1,0 +1,31 @@
+/** Who takes the due tasks of a queue: a handler with its executor, or pullers in other processes (lease-desk.ts). */
+
+import type { DeliveryQueue } from './attempt-records.ts'
+import type { Executor } from './executor.ts'
+
+export interface Consumer {
+  readonly queue: DeliveryQueue
+  readonly executor: Executor
+  readonly concurrency: number
+  /** Of one attempt; the queue's own when not given. */
+  readonly timeoutMs: number | undefined
+  /**
+   * Its attempts run in other processes: losing this process says nothing about them, so tasks that were lost are neither
+   * kept alone nor given up.
+   */
+  readonly isPulled: boolean
+  active: number
+  stopped: boolean
+  /** Those who wait for `active` to become 0. */
+  readonly idle: (() => void)[]
+}
+
+export function newConsumer(
+  queue: DeliveryQueue,
+  executor: Executor,
+  concurrency: number,
+  options: { readonly timeoutMs?: number | undefined; readonly isPulled?: boolean | undefined } = {},
+): Consumer {
+  const { timeoutMs, isPulled = false } = options
+  return { queue, executor, concurrency, timeoutMs, isPulled, active: 0, stopped: false, idle: [] }
+}
