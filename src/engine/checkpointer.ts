@@ -193,7 +193,10 @@ export class Checkpointer {
       this.manifest = next
       for (const meta of written.segments) await segments.open(meta)
       await swapVersions(this.#parts, file, listed)
-      for (const id of listed.dead) recorder.deadInLog.delete(id)
+      // One that was redriven and died again meanwhile is in a later file.
+      for (const id of listed.dead) {
+        if (recorder.deadInLog.get(id)?.walCell === walCellOf(file.number)) recorder.deadInLog.delete(id)
+      }
       for (const number of retired) await segments.retire(number)
       this.#dropMarks()
       this.#publishing = false
