@@ -20,6 +20,9 @@ export class Disturbances {
   #deadly = false
   #syncFault = false
   diskIsFull = false
+  /** Names whose sync failed are lost for the simulated disk until the power goes. */
+  needsPowerCut = false
+  #steppedMs = -Infinity
 
   constructor(machine: SimulatedMachine, checker: Checker, random: SeededRandom) {
     this.#machine = machine
@@ -33,11 +36,13 @@ export class Disturbances {
     const random = this.#random
     this.#deadly = false
     this.#syncFault = false
+    this.needsPowerCut = false
     if (!disturb) return
     if (random.chance(0.25)) this.crashAfter(random.between(1, 60), crash)
     else if (!soundDisk && random.chance(0.12)) {
       this.#deadly = true
       const code = random.pick(['EIO', 'EMFILE', 'ENOSPC'])
+      this.needsPowerCut = code === 'EIO'
       this.#machine.disk.faults.add({ code, first: random.between(1, 50), times: random.pick([1, 1, 1_000]) })
       this.#checker.journal.note('', `fault at open: ${code}`)
     }
@@ -86,8 +91,10 @@ export class Disturbances {
       text = 'EIO at a sync of the log'
     } else if (kind === 1) {
       this.#deadly = true
-      faults.add({ on: ['write', 'truncate', 'rename', 'syncDirectory', 'create'], first, code: 'EIO', times: random.pick([1, 1_000]) })
-      text = 'EIO at a change'
+      const on = random.pick(['write', 'sync', 'rename', 'syncDirectory', 'create'] as const)
+      this.needsPowerCut = on === 'syncDirectory'
+      faults.add({ on, first: random.between(1, 40), code: 'EIO', times: random.pick([1, 1_000]) })
+      text = `EIO at ${on}`
     } else if (kind === 2) {
       this.#deadly = true
       faults.add({ on: ['read', 'open', 'size'], first: random.between(1, 40), code: 'EIO', times: random.pick([1, 1_000]) })
@@ -137,6 +144,10 @@ export class Disturbances {
 
   stepClock(): void {
     const random = this.#random
+    // Steps that fall between two looks at the clock are one step to the engine.
+    const { nowMs } = this.#machine.loop
+    if (nowMs - this.#steppedMs < 1_500) return
+    this.#steppedMs = nowMs
     if (this.#aheadMs > 0) {
       if (random.chance(0.5)) this.#repair()
       return

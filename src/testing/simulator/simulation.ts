@@ -169,7 +169,8 @@ class Simulation {
       this.#journal.note('', `open refused: ${error.message}`)
       if (!disturbed) this.#checker.violate('D6 opens', undefined, `refused to open: ${error.code} ${error.message} ${error.stack}`)
       // The process that could not open ends.
-      this.#machine.kill()
+      if (this.#disturbances.needsPowerCut) this.#machine.crash('random')
+      else this.#machine.kill()
     }
     return undefined
   }
@@ -315,7 +316,7 @@ class Simulation {
     this.#end(life)
     if (closed.reason === 'failed') {
       this.#checker.died('the process ends')
-      if (this.#random.chance(0.5)) this.#machine.kill()
+      if (this.#random.chance(0.5) && !this.#disturbances.needsPowerCut) this.#machine.kill()
       else this.#machine.crash('random')
     } else {
       this.#checker.closed()
