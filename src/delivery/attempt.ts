@@ -34,6 +34,8 @@ export class Attempt implements Deadlined {
   listed = false
   startedAtMs = 0
   settled = false
+  /** Called with the LSN once the record of its answer is appended. */
+  recorded: ((lsn: number) => void) | undefined
   verdict: Verdict | undefined
   successor: EncodedTask | undefined
   controller: AbortController | undefined

@@ -274,6 +274,7 @@ export class Dispatcher implements Answers {
       this.#attempts.delete(attempt.row)
       consumer.active--
       this.#alone = false
+      attempt.recorded?.(this.#parts.appendedLsn())
       if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
       this.#pumpLater()
       return true
@@ -290,6 +291,11 @@ export class Dispatcher implements Answers {
       this.pumpAll()
       this.#parts.settled()
     })
+  }
+
+  /** The attempts that `take` began last. */
+  lastTaken(count: number): readonly Attempt[] {
+    return this.#starting.slice(this.#starting.length - count)
   }
 
   /** The attempt under way of a leased row. */

@@ -2,6 +2,7 @@
 
 import type { Dispatcher } from '../delivery/dispatcher.ts'
 import type { Executor } from '../delivery/executor.ts'
+import type { LeaseDesk } from '../delivery/lease-desk.ts'
 import { decodeId, encodeId, packId } from '../model/ids.ts'
 import { refuse } from '../model/errors.ts'
 import type { Handler } from '../model/hourwheel.ts'
@@ -41,6 +42,7 @@ export interface Core {
   readonly openCount: number
   /** Finds a queue by a checked name, making it known when it is new. */
   readonly queueOf: (name: string) => QueueRuntime
+  readonly leaseDesk: LeaseDesk
   inlineExecutor(handler: Handler): Executor
   /** Throws when the engine is closed or failed. */
   assertOpen(): void

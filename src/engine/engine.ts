@@ -5,6 +5,7 @@ import { parseDuration, type Duration } from '../model/durations.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
 import type {
+  AckInput,
   CalendarHour,
   CancelAnswer,
   Closed,
@@ -16,8 +17,12 @@ import type {
   HandlerHandle,
   Hourwheel,
   InstantInput,
+  LateAnswer,
+  LeasedTask,
+  LeaseInput,
   ListedTask,
   ListInput,
+  NackInput,
   Receipt,
   RescheduleAnswer,
   RescheduleInput,
@@ -29,6 +34,7 @@ import { checkQueueName } from '../model/names.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
+import { ack, extend, lease, nack } from './commands/lease.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
@@ -109,6 +115,31 @@ export class Engine implements Hourwheel {
     core.dispatcher.addConsumer(consumer)
     core.ticker.poke()
     return { stop: () => core.dispatcher.removeConsumer(consumer) }
+  }
+
+  /** Due tasks for the caller to run; waits up to `wait` for the first. Competes with `handle` for the queue's tasks. */
+  lease(queue: string, input?: LeaseInput): Promise<LeasedTask[]> {
+    return lease(this.#core, queue, input)
+  }
+
+  /** The task has succeeded; durable once this resolves. An older token answers 'stale'. */
+  ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
+    return ack(this.#core, token, input)
+  }
+
+  /** Answers in order. */
+  ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]> {
+    return Promise.all(answers.map(({ token, ...input }) => ack(this.#core, token, input)))
+  }
+
+  /** The attempt has failed: retried as the policy says, at `retryAt`, after `delay`, or never (`dead`). */
+  nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer> {
+    return nack(this.#core, token, input)
+  }
+
+  /** The lease ends so long from now. */
+  extend(token: string, leaseFor: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer> {
+    return extend(this.#core, token, leaseFor)
   }
 
   /** Durably stops new attempts of a queue; tasks go on being accepted. */

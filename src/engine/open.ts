@@ -2,6 +2,7 @@
 
 import { Dispatcher } from '../delivery/dispatcher.ts'
 import { InlineExecutor } from '../delivery/inline-executor.ts'
+import { LeaseDesk } from '../delivery/lease-desk.ts'
 import { Settlement, type DeliveryEvents } from '../delivery/settlement.ts'
 import { refuse } from '../model/errors.ts'
 import { encodeId, homeHourOf, ordinalOf } from '../model/ids.ts'
@@ -213,6 +214,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     appendedLsn: () => log.appendedLsn,
     settled: () => late.core?.promoter.poke(),
   })
+  const leaseDesk = new LeaseDesk({ clock, dispatcher, whenSynced: (lsn) => log.whenSynced(lsn) })
   const inlineParts = {
     clock,
     answers: dispatcher,
@@ -285,6 +287,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     incarnation,
     openCount,
     queueOf,
+    leaseDesk,
     inlineExecutor: (handler) => new InlineExecutor(handler, inlineParts),
     assertOpen: () => lifecycle.assertOpen(),
   }
@@ -302,7 +305,10 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     await releaseAll()
   }
   lifecycle.attach({
-    drain: (drainMs) => dispatcher.drain(drainMs),
+    drain: (drainMs) => {
+      leaseDesk.close()
+      return dispatcher.drain(drainMs)
+    },
     async close() {
       await stop()
       admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
@@ -319,6 +325,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
       admission.rejectAll(error)
       ticker.stop()
       promoter.stop()
+      leaseDesk.close()
       dispatcher.abandon()
       await Promise.allSettled([checkpointer.stop(), bodies.close(), segments.close()])
       await releaseAll()

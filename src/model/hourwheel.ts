@@ -138,6 +138,42 @@ export interface HandlerHandle {
   stop(): Promise<void>
 }
 
+export interface LeaseInput {
+  /** Default 1, at most 1,000. */
+  max?: number | undefined
+  /** How long the caller has for each task; `extend` gives more. Default 30 s. */
+  lease?: Duration | undefined
+  /** How long to wait for a task when none is due. Default: not at all. */
+  wait?: Duration | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** A task that the caller is to run, and to answer by its token. */
+export interface LeasedTask extends Task {
+  readonly token: string
+  readonly attempt: number
+  readonly fence: number
+  readonly scheduledFor: number
+  readonly lateMs: number
+  /** Without an answer or `extend` by then, the attempt has failed. */
+  readonly leaseMs: number
+}
+
+export type LateAnswer = { readonly outcome: 'stale' | 'ended' | 'missing' }
+
+export interface AckInput {
+  /** The successor, scheduled durably in the same step. */
+  next?: TaskInput | undefined
+}
+
+export interface NackInput {
+  retryAt?: InstantInput | undefined
+  delay?: Duration | undefined
+  /** No further attempt: a dead letter. */
+  dead?: boolean | undefined
+  error?: string | undefined
+}
+
 export interface QueueOptions {
   retry?: RetryOptions | undefined
   /** How long one attempt may take. Default 60 s. */
@@ -246,6 +282,12 @@ export interface Hourwheel {
   /** In fire order. */
   list(input?: ListInput): AsyncIterable<ListedTask>
   handle(queue: string, handler: Handler, options?: HandleOptions): Promise<HandlerHandle>
+  /** Due tasks for the caller to run; an empty array when none came in time. Competes with `handle`. */
+  lease(queue: string, input?: LeaseInput): Promise<LeasedTask[]>
+  ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer>
+  ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]>
+  nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer>
+  extend(token: string, lease: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer>
   pause(queue: string): Promise<void>
   resume(queue: string): Promise<void>
   readonly deadLetters: DeadLetters

@@ -1,0 +1,175 @@
+/**
+ * Hands due tasks to pullers: callers in this process or, behind a daemon, in others, that ask for tasks, run them, and answer
+ * by token.
+ *
+ *   lease -> waits for due tasks -> leases (records) -> synced -> the caller has tasks and tokens -> ack, nack, extend, or expiry
+ *
+ * Invariants
+ * - A lease is handed out only once its record is on disk.
+ * - A token names one lease: the task's id and the lease's fence. An older token is stale, whatever it asks for.
+ * - Who waits longest is served first. A caller that went away (signal) gets nothing: its tasks go back untouched.
+ * - A lease that expires uses up an attempt, as a time-out does.
+ */
+
+import type { Attempt } from './attempt.ts'
+import type { DeliveryQueue } from './attempt-records.ts'
+import { newConsumer, type Consumer } from './consumer.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Executor } from './executor.ts'
+import type { Clock, TimerHandle } from '../platform/ports.ts'
+
+interface Waiting {
+  readonly max: number
+  readonly leaseMs: number
+  readonly resolve: (attempts: Attempt[]) => void
+  timer: TimerHandle | undefined
+  readonly signal: AbortSignal | undefined
+  readonly aborted: () => void
+}
+
+export interface LeaseDeskParts {
+  readonly clock: Clock
+  readonly dispatcher: Dispatcher
+  readonly whenSynced: (lsn: number) => Promise<void>
+}
+
+export class LeaseDesk {
+  readonly #parts: LeaseDeskParts
+  readonly #waiting: Map<number, Waiting[]> = new Map()
+  readonly #consumers: Map<number, Consumer> = new Map()
+  /** Whose tasks are being leased right now: they are taken and started in this order. */
+  readonly #serving: Map<Attempt, Waiting> = new Map()
+  #closed = false
+
+  constructor(parts: LeaseDeskParts) {
+    this.#parts = parts
+    parts.dispatcher.serveWaiting = (queueNumber) => this.#serve(queueNumber)
+  }
+
+  /** Up to `max` due tasks; waits up to `waitMs` for the first. Empty when none came, or the signal aborted. */
+  lease(
+    queue: DeliveryQueue,
+    max: number,
+    leaseMs: number,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Attempt[]> {
+    if (this.#closed || signal?.aborted === true) return Promise.resolve([])
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        max,
+        leaseMs,
+        resolve,
+        timer: undefined,
+        signal,
+        aborted: () => this.#giveUp(queue.number, waiting),
+      }
+      signal?.addEventListener('abort', waiting.aborted, { once: true })
+      const line = this.#waiting.get(queue.number)
+      if (line === undefined) this.#waiting.set(queue.number, [waiting])
+      else line.push(waiting)
+      this.#parts.dispatcher.watch(queue.number)
+      this.#consumerOf(queue)
+      this.#waitOn(queue.number, waiting, this.#parts.clock.monotonicMs() + waitMs)
+      this.#serve(queue.number)
+    })
+  }
+
+  /** Sleeps in steps of at most a second, as everything here does. */
+  #waitOn(queueNumber: number, waiting: Waiting, untilMs: number): void {
+    const { clock } = this.#parts
+    const leftMs = untilMs - clock.monotonicMs()
+    if (leftMs <= 0) {
+      // In the next turn: what is due now is still served.
+      clock.soon(() => this.#giveUp(queueNumber, waiting))
+      return
+    }
+    waiting.timer = clock.setTimer(Math.min(leftMs, 1_000), () => this.#waitOn(queueNumber, waiting, untilMs))
+  }
+
+  /** Nothing came in time, or the caller went away. */
+  #giveUp(queueNumber: number, waiting: Waiting): void {
+    if (this.#leaveLine(queueNumber, waiting)) waiting.resolve([])
+  }
+
+  #leaveLine(queueNumber: number, waiting: Waiting): boolean {
+    const line = this.#waiting.get(queueNumber)
+    const at = line?.indexOf(waiting) ?? -1
+    if (line === undefined || at < 0) return false
+    line.splice(at, 1)
+    if (waiting.timer !== undefined) this.#parts.clock.clearTimer(waiting.timer)
+    return true
+  }
+
+  #serve(queueNumber: number): void {
+    const line = this.#waiting.get(queueNumber)
+    const consumer = this.#consumers.get(queueNumber)
+    if (line === undefined || consumer === undefined) return
+    while (line.length > 0 && consumer.queue.due.count > 0) {
+      const waiting = line[0]!
+      const taken = this.#parts.dispatcher.take(consumer, waiting.max)
+      if (taken === 0) return
+      this.#leaveLine(queueNumber, waiting)
+      for (const attempt of this.#parts.dispatcher.lastTaken(taken)) {
+        attempt.timeoutMs = waiting.leaseMs
+        this.#serving.set(attempt, waiting)
+      }
+    }
+  }
+
+  #consumerOf(queue: DeliveryQueue): Consumer {
+    let consumer = this.#consumers.get(queue.number)
+    if (consumer === undefined) {
+      const executor: Executor = {
+        start: (attempts) => void this.#handOut(attempts),
+        abort: () => undefined,
+        close: () => Promise.resolve(),
+      }
+      consumer = newConsumer(queue, executor, Infinity, { isPulled: true })
+      this.#consumers.set(queue.number, consumer)
+    }
+    return consumer
+  }
+
+  /** The leases are written: they are handed out once they are synced. */
+  async #handOut(attempts: readonly Attempt[]): Promise<void> {
+    const byCaller = new Map<Waiting, Attempt[]>()
+    for (const attempt of attempts) {
+      const waiting = this.#serving.get(attempt)!
+      this.#serving.delete(attempt)
+      const list = byCaller.get(waiting)
+      if (list === undefined) byCaller.set(waiting, [attempt])
+      else list.push(attempt)
+    }
+    try {
+      await this.#parts.whenSynced(attempts.at(-1)!.lsn)
+    } catch {
+      // The engine failed: every call that waits is told by it.
+      for (const waiting of byCaller.keys()) waiting.resolve([])
+      return
+    }
+    const { clock, dispatcher } = this.#parts
+    for (const [waiting, list] of byCaller) {
+      waiting.signal?.removeEventListener('abort', waiting.aborted)
+      const now = clock.wallMs()
+      const gone = this.#closed || waiting.signal?.aborted === true
+      const handed: Attempt[] = []
+      for (const attempt of list) {
+        if (gone || attempt.settled || now < attempt.fireAt) dispatcher.untouched(attempt)
+        else {
+          dispatcher.started(attempt, now)
+          handed.push(attempt)
+        }
+      }
+      waiting.resolve(handed)
+    }
+  }
+
+  /** Everyone who waits is sent away with nothing. */
+  close(): void {
+    this.#closed = true
+    for (const [queueNumber, line] of this.#waiting) {
+      for (const waiting of line.slice()) this.#giveUp(queueNumber, waiting)
+    }
+  }
+}
