@@ -79,6 +79,9 @@ export class Checkpointer {
   #stopped = false
   /** From here on what was written may be live: a failure is final. */
   #publishing = false
+  readonly #publishes = (): void => {
+    this.#publishing = true
+  }
   count = 0
   mergeCount = 0
   /** Segments with damage, which no merge touches. */
@@ -188,8 +191,7 @@ export class Checkpointer {
         snapshot,
         nextFileNumber: snapshotNumber + 1,
       }
-      this.#publishing = true
-      await publishManifest(platform.disk, directory, next)
+      await publishManifest(platform.disk, directory, next, this.#publishes)
       this.manifest = next
       for (const meta of written.segments) await segments.open(meta)
       await swapVersions(this.#parts, file, listed)
@@ -252,8 +254,7 @@ export class Checkpointer {
         segments: [...manifest.segments.filter(({ number }) => !merged.has(number)), ...written.segments],
         nextFileNumber: written.nextNumber,
       }
-      this.#publishing = true
-      await publishManifest(platform.disk, directory, next)
+      await publishManifest(platform.disk, directory, next, this.#publishes)
       this.manifest = next
       for (const meta of written.segments) await segments.open(meta)
       for (const number of merged) await segments.retire(number)

@@ -38,7 +38,13 @@ export async function loadManifest(disk: Disk, directory: string): Promise<Manif
   }
 }
 
-export async function publishManifest(disk: Disk, directory: string, manifest: Manifest): Promise<void> {
+/** Until `beforeRename` is called a failure, such as a full disk, has changed nothing; after it the outcome is not known. */
+export async function publishManifest(
+  disk: Disk,
+  directory: string,
+  manifest: Manifest,
+  beforeRename?: () => void,
+): Promise<void> {
   const bytes = encodeManifest(manifest)
   const temporary = `${directory}/${manifestFileName}.tmp`
   // Left by a process that did not get to the rename.
@@ -50,6 +56,7 @@ export async function publishManifest(disk: Disk, directory: string, manifest: M
   } finally {
     await file.close()
   }
+  beforeRename?.()
   await disk.rename(temporary, `${directory}/${manifestFileName}`)
   await disk.syncDirectory(directory)
 }
