@@ -12,6 +12,8 @@
  * Bytes of a block just taken are not zero: it may be a spare. It does not know where in a block a record is.
  */
 
+import { refuse } from './refuse.ts'
+
 const defaultBlockBytes = 2 ** 20
 const defaultSpareBlocksMax = 4
 
@@ -42,7 +44,7 @@ export class BlockStore {
     this.blockBytes = options.blockBytes ?? defaultBlockBytes
     this.spareBlocksMax = options.spareBlocksMax ?? defaultSpareBlocksMax
     if (!(Number.isSafeInteger(this.blockBytes) && this.blockBytes > 0)) {
-      throw new Error(`a block of ${this.blockBytes} bytes is not possible`)
+      refuse('no blocks of that many bytes', this.blockBytes)
     }
   }
 
@@ -68,7 +70,7 @@ export class BlockStore {
 
   /** Keeps the block for one more user of that many of its bytes; two users of one record both count. */
   retain(block: number, bytes: number): void {
-    if (!(bytes >= 0)) throw new Error(`${bytes} bytes cannot be retained`)
+    if (!(bytes >= 0)) refuse('no such number of bytes', bytes)
     this.block(block).retainedBytes += bytes
   }
 
@@ -76,7 +78,7 @@ export class BlockStore {
   release(block: number, bytes: number): void {
     const held = this.block(block)
     if (!(bytes >= 0 && bytes <= held.retainedBytes)) {
-      throw new Error(`block ${block} retains ${held.retainedBytes} bytes, less than the ${bytes} released`)
+      refuse('more bytes released than are retained', bytes)
     }
     held.retainedBytes -= bytes
     if (held.retainedBytes === 0 && held.isLetGo) this.free(block, held)
@@ -85,7 +87,7 @@ export class BlockStore {
   /** Its writer is done with it, and so is everyone who reads more of it than is retained. */
   letGo(block: number): void {
     const held = this.block(block)
-    if (held.isLetGo) throw new Error(`block ${block} was let go already`)
+    if (held.isLetGo) refuse('block was let go already', block)
     held.isLetGo = true
     if (held.retainedBytes === 0) this.free(block, held)
   }
@@ -104,7 +106,7 @@ export class BlockStore {
 
   private block(number: number): Block {
     const held = this.blocks[number]
-    if (held === undefined) throw new Error(`there is no block ${number}`)
+    if (held === undefined) refuse('no such block', number)
     return held
   }
 

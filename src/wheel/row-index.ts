@@ -87,7 +87,8 @@ export class RowIndex {
   }
 
   private add(homeHour: number): HourRows {
-    const rows: HourRows = { pages: [], count: 0 }
+    // Room for one page only: most hours of the far future never have a second.
+    const rows: HourRows = { pages: [undefined], count: 0 }
     this.hours.set(homeHour, rows)
     this.lastHour = homeHour
     this.lastRows = rows

@@ -11,6 +11,9 @@
  * It does not know what the cells mean, nor where a task's bytes are kept: see block-store.ts.
  */
 
+import { grown, type Column } from './column.ts'
+import { refuse } from './refuse.ts'
+
 /** Where a row is; the values of the `tier` column. */
 export const tier = {
   free: 0,
@@ -86,8 +89,8 @@ export class TaskTable {
 
   /** Gives the row back. It must be out of every list. */
   free(row: number): void {
-    if (!(this.tier[row]! > tier.free)) throw new Error(`row ${row} is not in use`)
-    if (this.slot[row] !== -1) throw new Error(`row ${row} is freed while in a wheel`)
+    if (!(this.tier[row]! > tier.free)) refuse('row not in use', row)
+    if (this.slot[row] !== -1) refuse('row is freed while in a wheel', row)
     this.tier[row] = tier.free
     this.next[row] = this.freeHead
     this.freeHead = row
@@ -95,33 +98,26 @@ export class TaskTable {
   }
 
   private resize(capacity: number): void {
-    if (!(capacity > this.capacity && capacity <= rowsMax)) throw new Error(`no table of ${capacity} rows`)
-    this.homeHour = grown(this.homeHour, new Uint32Array(capacity))
-    this.ordinal = grown(this.ordinal, new Uint32Array(capacity))
-    this.placeHour = grown(this.placeHour, new Uint32Array(capacity))
-    this.fireAt = grown(this.fireAt, new Float64Array(capacity))
-    this.lsn = grown(this.lsn, new Float64Array(capacity))
-    this.queue = grown(this.queue, new Uint16Array(capacity))
-    this.tier = grown(this.tier, new Uint8Array(capacity))
-    this.flags = grown(this.flags, new Uint8Array(capacity))
-    this.slot = grown(this.slot, new Int16Array(capacity))
-    this.next = grown(this.next, new Int32Array(capacity))
-    this.previous = grown(this.previous, new Int32Array(capacity))
-    this.block = grown(this.block, new Int32Array(capacity))
-    this.offset = grown(this.offset, new Uint32Array(capacity))
-    this.walFile = grown(this.walFile, new Uint16Array(capacity))
-    this.walOffset = grown(this.walOffset, new Uint32Array(capacity))
+    if (!(capacity > this.capacity && capacity <= rowsMax)) refuse('no table of that many rows', capacity)
+    this.homeHour = grown(this.homeHour, Uint32Array, capacity)
+    this.ordinal = grown(this.ordinal, Uint32Array, capacity)
+    this.placeHour = grown(this.placeHour, Uint32Array, capacity)
+    this.fireAt = grown(this.fireAt, Float64Array, capacity)
+    this.lsn = grown(this.lsn, Float64Array, capacity)
+    this.queue = grown(this.queue, Uint16Array, capacity)
+    this.tier = grown(this.tier, Uint8Array, capacity)
+    this.flags = grown(this.flags, Uint8Array, capacity)
+    this.slot = grown(this.slot, Int16Array, capacity)
+    this.next = grown(this.next, Int32Array, capacity)
+    this.previous = grown(this.previous, Int32Array, capacity)
+    this.block = grown(this.block, Int32Array, capacity)
+    this.offset = grown(this.offset, Uint32Array, capacity)
+    this.walFile = grown(this.walFile, Uint16Array, capacity)
+    this.walOffset = grown(this.walOffset, Uint32Array, capacity)
     this.capacity = capacity
     const columns: Column[] = [this.homeHour, this.ordinal, this.placeHour, this.fireAt, this.lsn, this.queue]
     columns.push(this.tier, this.flags, this.slot, this.next, this.previous)
     columns.push(this.block, this.offset, this.walFile, this.walOffset)
     this.bytesPerRow = columns.reduce((bytes, column) => bytes + column.BYTES_PER_ELEMENT, 0)
   }
-}
-
-type Column = Float64Array | Uint32Array | Int32Array | Uint16Array | Int16Array | Uint8Array
-
-function grown<T extends Column>(old: T | undefined, larger: T): T {
-  if (old !== undefined) larger.set(old)
-  return larger
 }

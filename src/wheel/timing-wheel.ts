@@ -27,6 +27,7 @@
  */
 
 import { markEmpty, markOccupied, nextOccupied } from './occupancy.ts'
+import { refuse } from './refuse.ts'
 import type { RowList } from './row-list.ts'
 import * as slots from './slots.ts'
 import type { TaskTable } from './task-table.ts'
@@ -71,13 +72,13 @@ export class TimingWheel {
 
   /** Puts in a row that is in no list, to come out at its `fireAt`. Fractions of a millisecond count as a whole one. */
   insert(row: number): void {
-    if (this.given !== undefined) throw new Error('this wheel is told its instants: use insertAt')
+    if (this.given !== undefined) refuse('this wheel is told its instants: use insertAt for row', row)
     this.append(row, this.table.fireAt[row]!)
   }
 
   /** The same for an instant of the caller's, in a wheel made with 'given'. */
   insertAt(row: number, atMs: number): void {
-    if (this.given === undefined) throw new Error('this wheel reads fireAt: use insert')
+    if (this.given === undefined) refuse('this wheel reads fireAt: use insert for row', row)
     if (row >= this.given.length) {
       const larger = new Float64Array(this.table.capacity)
       larger.set(this.given)
@@ -89,7 +90,7 @@ export class TimingWheel {
 
   private append(row: number, atMs: number): void {
     const { table, heads, tails } = this
-    if (table.slot[row] !== -1) throw new Error(`row ${row} is in a wheel already, or is no row`)
+    if (table.slot[row] !== -1) refuse('row is in a wheel already, or is no row', row)
     const slot = this.slotOf(atMs)
     const tail = tails[slot]!
     table.slot[row] = slot
@@ -107,7 +108,7 @@ export class TimingWheel {
   remove(row: number): void {
     const { table, heads, tails } = this
     const slot = table.slot[row]!
-    if (!(slot >= 0)) throw new Error(`row ${row} is not in a wheel`)
+    if (!(slot >= 0)) refuse('row is not in a wheel', row)
     const { next, previous } = table
     const after = next[row]!
     const before = previous[row]!
@@ -163,7 +164,7 @@ export class TimingWheel {
   private moveTo(ms: number): void {
     if (ms - this.baseMs >= tickSpanMs) this.baseMs = Math.floor(ms / tickSpanMs) * tickSpanMs
     const tick = ms - this.baseMs
-    if (!(tick >= 0 && tick < tickSpanMs)) throw new Error(`instant ${ms} is out of range`)
+    if (!(tick >= 0 && tick < tickSpanMs)) refuse('instant out of range', ms)
     this.tick = tick | 0
   }
 
@@ -181,7 +182,7 @@ export class TimingWheel {
       if ((atTick >>> shift) - (tick >>> shift) <= mask) return firstByZeros[zeros]! + ((atTick >>> shift) & mask)
     }
     const at = Math.ceil(atMs)
-    if (!(at < slots.instantEndMs)) throw new Error(`instant ${atMs} is out of range`)
+    if (!(at < slots.instantEndMs)) refuse('instant out of range', atMs)
     return slots.slotFor(slots.levelFor(this.currentMs, at), at)
   }
 
@@ -281,6 +282,6 @@ export class TimingWheel {
 /** The last whole millisecond reached. */
 function reachedMs(ms: number): number {
   const whole = Math.floor(ms)
-  if (!(whole >= 0 && whole < slots.instantEndMs)) throw new Error(`instant ${ms} is out of range`)
+  if (!(whole >= 0 && whole < slots.instantEndMs)) refuse('instant out of range', ms)
   return whole
 }

@@ -29,7 +29,7 @@ describe('BlockStore', () => {
     expect(store.heldBytes).toBe(1024)
     store.release(block, 40)
     expect(store.heldBytes).toBe(0)
-    expect(() => store.bytes(block)).toThrow('no block')
+    expect(() => store.bytes(block)).toThrow('no such block')
   })
 
   it('frees an unused block when it is let go', () => {
@@ -68,10 +68,10 @@ describe('BlockStore', () => {
     const store = new BlockStore({ blockBytes: 1000 })
     const block = store.take(1)
     store.retain(block, 10)
-    expect(() => store.release(block, 11)).toThrow('retains 10')
-    expect(() => store.retain(block, -1)).toThrow('cannot be retained')
+    expect(() => store.release(block, 11)).toThrow('more bytes released')
+    expect(() => store.retain(block, -1)).toThrow('no such number')
     store.letGo(block)
     expect(() => store.letGo(block)).toThrow('already')
-    expect(() => new BlockStore({ blockBytes: 0 })).toThrow('not possible')
+    expect(() => new BlockStore({ blockBytes: 0 })).toThrow('no blocks')
   })
 })
