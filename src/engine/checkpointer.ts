@@ -31,6 +31,7 @@ import { encodeLedger, type Section } from './ledger-sections.ts'
 import { walCellOf, type LogBodies } from './log-bodies.ts'
 import type { Recorder } from './recorder.ts'
 import type { SegmentSet } from './segment-set.ts'
+import { isDiskFull, SpaceReserve } from './space-reserve.ts'
 import type { Tiers } from './tiers.ts'
 import { Turn } from './turn.ts'
 
@@ -56,6 +57,8 @@ export interface CheckpointerParts {
   readonly exclusive: Exclusive
   /** How many sealed files the log may hold before its oldest is checkpointed. */
   readonly sealedFilesMax: number
+  /** What one checkpoint needs on a disk that is full. */
+  readonly reserveBytes: number
   readonly manifest: Manifest
   /** Largest wall clock seen, to be persisted. */
   clockMs(): number
@@ -85,11 +88,15 @@ export class Checkpointer {
   count = 0
   mergeCount = 0
   /** Segments with damage, which no merge touches. */
+  readonly #reserve: SpaceReserve
+  #reserving: Promise<void> = Promise.resolve()
   readonly #unmergeable: Set<number> = new Set()
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
     this.manifest = parts.manifest
+    const { disk, clock } = parts.platform
+    this.#reserve = new SpaceReserve(disk, clock, parts.directory, parts.reserveBytes)
   }
 
   /** Runs until no more sealed files are kept than allowed. */
@@ -110,9 +117,17 @@ export class Checkpointer {
     await this.#run(sealedFilesMax)
   }
 
+  /** Sets space aside for a checkpoint on a full disk. */
+  start(): void {
+    this.#reserving = this.#reserve.hold()
+    this.poke()
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#running
+    await this.#reserving
+    await this.#reserve.release().catch(() => undefined)
   }
 
   async #run(sealedFilesMax: number): Promise<void> {
@@ -122,10 +137,11 @@ export class Checkpointer {
       try {
         await this.#checkpoint(oldest)
         await this.#mergeIfMany()
+        await this.#reserve.hold()
       } catch (error) {
         if (this.#publishing || !isDiskFull(error)) throw error
         await this.#discardWritten()
-        await this.#pause()
+        if (!(await this.#reserve.release())) await this.#pause()
       }
     }
   }
@@ -316,11 +332,6 @@ function liveBetween(ledger: Ledger, hourFrom: number, hourTo: number): number {
   let live = 0
   for (const hour of ledger.hours.values()) if (hour.hour >= hourFrom && hour.hour <= hourTo) live += hour.live
   return live
-}
-
-function isDiskFull(error: unknown): boolean {
-  const { code } = error as { code?: unknown }
-  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** A log file's name says in which opening it was begun. */

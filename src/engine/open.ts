@@ -262,6 +262,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     segments,
     exclusive,
     sealedFilesMax: settings.walFilesMax,
+    reserveBytes: settings.walFileBytes + (settings.walFileBytes >> 2),
     manifest,
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
@@ -343,7 +344,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     clock.soon(() => events.emit('tornTail', { file, offset, bytes, savedAs }))
   }
   ticker.start()
-  checkpointer.poke()
+  checkpointer.start()
   return engine
 }
 
