@@ -7,7 +7,8 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { simulate, type SimulationResult } from '../../src/testing/simulator/simulation.ts'
+import { simulate } from '../../src/testing/simulator/simulation.ts'
+import type { SimulationResult } from '../../src/testing/simulator/simulation-result.ts'
 
 interface Task {
   readonly from: number
@@ -106,7 +107,9 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
             }
           })
           child.on('error', reject)
-          child.on('exit', (code, signal) => (code === 0 ? resolve() : reject(new Error(`worker ended: ${code ?? signal}`))))
+          child.on('exit', (code, signal) =>
+            code === 0 ? resolve() : reject(new Error(`worker ended: ${code ?? signal}`)),
+          )
         }),
     ),
   )

@@ -28,7 +28,13 @@ export class Belief {
   generationMin: number
   generationMax: number
 
-  constructor(states: number, candidates: Candidate[], attempts: Iterable<number>, generationMin: number, generationMax: number) {
+  constructor(
+    states: number,
+    candidates: Candidate[],
+    attempts: Iterable<number>,
+    generationMin: number,
+    generationMax: number,
+  ) {
     this.states = states
     this.candidates = candidates
     this.attempts = new Set(attempts)

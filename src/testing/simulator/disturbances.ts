@@ -97,7 +97,12 @@ export class Disturbances {
       text = `EIO at ${on}`
     } else if (kind === 2) {
       this.#deadly = true
-      faults.add({ on: ['read', 'open', 'size'], first: random.between(1, 40), code: 'EIO', times: random.pick([1, 1_000]) })
+      faults.add({
+        on: ['read', 'open', 'size'],
+        first: random.between(1, 40),
+        code: 'EIO',
+        times: random.pick([1, 1_000]),
+      })
       text = 'EIO at a read'
     } else if (kind === 3) {
       this.#deadly = true
@@ -107,7 +112,12 @@ export class Disturbances {
       faults.add({ on: ['read', 'write'], first, times: 40, short: random.pick([1, 7, 100]) })
       text = 'short reads and writes'
     } else if (kind === 5) {
-      faults.add({ on: ['sync', 'syncDirectory'], first, times: random.pick([1, 5]), delayMs: random.pick([200, 3_000]) })
+      faults.add({
+        on: ['sync', 'syncDirectory'],
+        first,
+        times: random.pick([1, 5]),
+        delayMs: random.pick([200, 3_000]),
+      })
       text = 'slow syncs'
     } else {
       this.diskIsFull = true

@@ -6,12 +6,23 @@
 import type { Engine } from '../../engine/engine.ts'
 import { HourwheelError } from '../../model/errors.ts'
 import type { AttemptContext, HandlerHandle, Task, TaskView } from '../../model/hourwheel.ts'
-import type { Checker, SeenTask, TaskCall } from '../checker.ts'
+import type { Checker } from '../checker.ts'
+import type { TaskCall } from './call-checks.ts'
+import type { SeenTask } from './checker-core.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
 import { state } from './belief.ts'
 import type { AttemptModel, TaskModel } from './task-model.ts'
-import { drawInstant, drawTask, headersText, payloadText, queueNames, tagOf, type HotInstants, type RunProfile } from './workload.ts'
+import {
+  drawInstant,
+  drawTask,
+  headersText,
+  payloadText,
+  queueNames,
+  tagOf,
+  type HotInstants,
+  type RunProfile,
+} from './workload.ts'
 
 /** What outlives a life. */
 export interface World {
@@ -78,10 +89,12 @@ export class Life {
   listen(queue: string, concurrency: number): void {
     if (this.#handles.has(queue)) return
     this.#handles.set(queue, 'coming')
-    this.engine.handle(queue, (task, context) => this.#run(queue, task, context), { concurrency }).then(
-      (handle) => this.#handles.set(queue, handle),
-      () => this.#handles.delete(queue),
-    )
+    this.engine
+      .handle(queue, (task, context) => this.#run(queue, task, context), { concurrency })
+      .then(
+        (handle) => this.#handles.set(queue, handle),
+        () => this.#handles.delete(queue),
+      )
   }
 
   stopListening(queue: string): void {
@@ -141,7 +154,8 @@ export class Life {
     const { input, spec } = this.#draw()
     context.scheduleNext(input)
     this.#checker.nextScheduled(attempt, spec)
-    if (temper < 96) return random.chance(0.5) ? this.#answer(attempt, 'ok') : this.#later(5).then(() => this.#answer(attempt, 'ok'))
+    if (temper < 96)
+      return random.chance(0.5) ? this.#answer(attempt, 'ok') : this.#later(5).then(() => this.#answer(attempt, 'ok'))
     this.#answer(attempt, 'failed')
     throw new Error('failed after scheduling a successor')
   }

@@ -9,7 +9,10 @@ import { seenOf } from './life.ts'
 import { queueNames } from './workload.ts'
 
 /** Lists everything, tells the checker, and holds counters and calendar against it. */
-export async function scan(engine: Engine, checker: Checker): Promise<{ live: number; dead: number; lastFireAt: number }> {
+export async function scan(
+  engine: Engine,
+  checker: Checker,
+): Promise<{ live: number; dead: number; lastFireAt: number }> {
   const listed: ListedTask[] = []
   for await (const task of engine.list()) listed.push(task)
   const dead: DeadView[] = []
@@ -20,8 +23,15 @@ export async function scan(engine: Engine, checker: Checker): Promise<{ live: nu
   checkOrder(checker, listed)
   const deadIds = new Set(dead.map(({ id }) => id))
   const live = listed.filter((task) => task.state !== 'dead')
-  if (listed.length - live.length !== dead.length || listed.some(({ id, state: is }) => is === 'dead' && !deadIds.has(id))) {
-    checker.violate('counts', undefined, `list has ${listed.length - live.length} dead letters, deadLetters ${dead.length}`)
+  if (
+    listed.length - live.length !== dead.length ||
+    listed.some(({ id, state: is }) => is === 'dead' && !deadIds.has(id))
+  ) {
+    checker.violate(
+      'counts',
+      undefined,
+      `list has ${listed.length - live.length} dead letters, deadLetters ${dead.length}`,
+    )
   }
   if (stats.conservation !== 0) checker.violate('conservation', undefined, `the sum is ${stats.conservation}`)
   for (const name of queueNames) {
@@ -80,11 +90,26 @@ function checkCalendar(
   }
   for (const { hour, pending } of calendar) {
     if (counted.get(hour) !== pending) {
-      checker.violate('calendar', undefined, `${pending} tasks in hour ${hour}, but ${counted.get(hour) ?? 0} are listed`)
+      checker.violate(
+        'calendar',
+        undefined,
+        `${pending} tasks in hour ${hour}, but ${counted.get(hour) ?? 0} are listed`,
+      )
     }
     counted.delete(hour)
   }
   for (const [hour, count] of counted) {
     checker.violate('calendar', undefined, `hour ${hour} is missing, but ${count} tasks are listed in it`)
   }
+}
+
+/** A live task that is due by the wall clock, if there is any. */
+export async function firstDue(engine: Engine, now: number): Promise<ListedTask | undefined> {
+  for await (const task of engine.list({ to: now, limit: 1 })) {
+    if (task.state !== 'dead') return task
+  }
+  for (const state of ['pending', 'leased'] as const) {
+    for await (const task of engine.list({ to: now, limit: 1, state })) return task
+  }
+  return undefined
 }

@@ -9,57 +9,18 @@ import { openEngineOn } from '../../engine/open.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ListedTask } from '../../model/hourwheel.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
-import type { Platform } from '../../platform/ports.ts'
-import { Checker, type Violation } from '../checker.ts'
-import type { SimulatedDiskOptions } from '../simulated-disk.ts'
+import { Checker } from '../checker.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { SimulatedMachine } from '../simulated-platform.ts'
 import { Disturbances } from './disturbances.ts'
 import { Journal } from './journal.ts'
 import { Life, type World } from './life.ts'
-import { scan } from './scan.ts'
+import { firstDue, scan } from './scan.ts'
+import type { SimulationCounts, SimulationOptions, SimulationResult } from './simulation-result.ts'
 import { makeProfile, queueNames } from './workload.ts'
 
 const dayMs = 24 * hourMs
 const eventsMax = 3_000_000
-
-export interface SimulationOptions {
-  readonly seed: number | string
-  /** Bugs of the platform, for tests that the checker sees them. */
-  readonly disk?: Omit<SimulatedDiskOptions, 'loop' | 'random'> | undefined
-  readonly wrap?: ((platform: Platform) => Platform) | undefined
-  /** Lives before the last one; drawn from the seed if not given. */
-  readonly lives?: number | undefined
-  /** Only this kind of end; drawn if not given. */
-  readonly ends?: 'kill' | 'powerCut' | 'close' | undefined
-  /** No disk faults. */
-  readonly soundDisk?: boolean | undefined
-  /** Called with the checker at the end of each life, to plant what the checker must find. */
-  readonly meddle?: ((checker: Checker) => void) | undefined
-}
-
-export interface SimulationCounts {
-  lives: number
-  kills: number
-  powerCuts: number
-  closes: number
-  failures: number
-  checkpoints: number
-  firings: number
-  calls: number
-  tasks: number
-  tornTails: number
-  events: number
-}
-
-export interface SimulationResult {
-  readonly seed: number | string
-  readonly hash: string
-  readonly violations: readonly Violation[]
-  /** The last lines about the task of the first violation. */
-  readonly evidence: readonly string[]
-  readonly counts: SimulationCounts
-}
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const simulation = new Simulation(options)
@@ -130,7 +91,11 @@ class Simulation {
       for (let number = 1; number <= lives && !this.#failed; number++) await this.#liveOnce()
       if (!this.#failed) await this.#deliverAll()
     } catch (error) {
-      this.#checker.violate('simulation', undefined, error instanceof Error ? (error.stack ?? error.message) : String(error))
+      this.#checker.violate(
+        'simulation',
+        undefined,
+        error instanceof Error ? (error.stack ?? error.message) : String(error),
+      )
     }
   }
 
@@ -167,7 +132,8 @@ class Simulation {
       }
       const { error } = outcome as { error: Error & { code?: string } }
       this.#journal.note('', `open refused: ${error.message}`)
-      if (!disturbed) this.#checker.violate('D6 opens', undefined, `refused to open: ${error.code} ${error.message} ${error.stack}`)
+      if (!disturbed)
+        this.#checker.violate('D6 opens', undefined, `refused to open: ${error.code} ${error.message} ${error.stack}`)
       // The process that could not open ends.
       if (this.#disturbances.needsPowerCut) this.#machine.crash('random')
       else this.#machine.kill()
@@ -190,7 +156,8 @@ class Simulation {
       },
     )
     await this.#machine.loop.runUntil(() => done || life.over, { eventsMax })
-    if (error !== undefined) this.#checker.violate('scan', undefined, error instanceof Error ? error.stack! : String(error))
+    if (error !== undefined)
+      this.#checker.violate('scan', undefined, error instanceof Error ? String(error.stack) : 'a scan failed')
     return found
   }
 
@@ -249,7 +216,11 @@ class Simulation {
     await loop.advanceBy(5 * secondMs, { eventsMax })
     const submission = this.#checker.submissions[before]
     if (!life.over && submission !== undefined && submission.status !== 'accepted') {
-      this.#checker.violate('D8 resumes', submission.tasks[0], `the disk has room again, but a schedule is ${submission.status}`)
+      this.#checker.violate(
+        'D8 resumes',
+        submission.tasks[0],
+        `the disk has room again, but a schedule is ${submission.status}`,
+      )
     }
   }
 
@@ -311,7 +282,11 @@ class Simulation {
       this.#checker.violate('D7 failed sync', undefined, 'a sync failed, and the engine went on to an orderly close')
     }
     if (this.#checker.openCalls > 0) {
-      this.#checker.violate('answers', undefined, `${this.#checker.openCalls} calls have no answer after the engine ${closed.reason}`)
+      this.#checker.violate(
+        'answers',
+        undefined,
+        `${this.#checker.openCalls} calls have no answer after the engine ${closed.reason}`,
+      )
     }
     this.#end(life)
     if (closed.reason === 'failed') {
@@ -386,7 +361,8 @@ class Simulation {
     // Answers that are still on their way to the disk.
     await loop.advanceBy(secondMs, { eventsMax })
     const last = await this.#scan(life)
-    if (last !== undefined && last.dead > 0) this.#checker.violate('liveness', undefined, `${last.dead} dead letters are left`)
+    if (last !== undefined && last.dead > 0)
+      this.#checker.violate('liveness', undefined, `${last.dead} dead letters are left`)
     life.sample()
     await loop.drain()
     this.#end(life)
@@ -398,27 +374,21 @@ class Simulation {
     let left = true
     for (let seconds = 0; seconds < 240 && left; seconds++) {
       await loop.advanceBy(secondMs, { eventsMax })
-      left = (await this.#ask(() => firstDue(life, this.#machine.clock.wallMs()))) !== undefined
+      left = (await this.#ask(() => firstDue(life.engine, this.#machine.clock.wallMs()))) !== undefined
     }
     if (!left) return
     const stats = await this.#ask(() => life.engine.stats())
-    const first = await this.#ask(() => firstDue(life, this.#machine.clock.wallMs()))
+    const first = await this.#ask(() => firstDue(life.engine, this.#machine.clock.wallMs()))
     const task = this.#checker.byId.get(first?.id ?? '')
-    this.#checker.violate('liveness', task, `is due and was not delivered: ${JSON.stringify(first)} ${JSON.stringify(stats)}`)
+    this.#checker.violate(
+      'liveness',
+      task,
+      `is due and was not delivered: ${JSON.stringify(first)} ${JSON.stringify(stats)}`,
+    )
   }
 
   #ask<T>(question: () => Promise<T>): Promise<T> {
     const answer = question()
     return this.#machine.loop.run(answer, { eventsMax })
   }
-}
-
-async function firstDue(life: Life, now: number): Promise<ListedTask | undefined> {
-  for await (const task of life.engine.list({ to: now, limit: 1 })) {
-    if (task.state !== 'dead') return task
-  }
-  for (const state of ['pending', 'leased'] as const) {
-    for await (const task of life.engine.list({ to: now, limit: 1, state })) return task
-  }
-  return undefined
 }

@@ -148,7 +148,8 @@ export function drawInstant(random: SeededRandom, run: RunProfile, hot: HotInsta
   if (kind < 46) return now + random.below(90_000)
   if (kind < 54) return now - random.below(random.pick([50, 10_000, 3 * hourMs, 4 * dayMs]))
   if (kind < 66) {
-    if (hot.length === 0 || random.chance(0.1)) hot.push(now + random.below(random.pick([3_000, 2 * hourMs, 3 * dayMs])))
+    if (hot.length === 0 || random.chance(0.1))
+      hot.push(now + random.below(random.pick([3_000, 2 * hourMs, 3 * dayMs])))
     return random.pick(hot)
   }
   if (kind < 74) return now + run.aheadMs + random.between(-3, 3)

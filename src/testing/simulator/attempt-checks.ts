@@ -1,0 +1,211 @@
+/** The checker's part about attempts: where handlers start, what they answer, and what events say of it. */
+
+import { state } from './belief.ts'
+import { CheckerCore, type SeenStart } from './checker-core.ts'
+import type { AttemptModel, TaskModel, TaskSpec } from './task-model.ts'
+
+/** Leases lost with the process after which a task is a dead letter. */
+export const lossesMax = 10
+
+export class AttemptChecks extends CheckerCore {
+  started(seen: SeenStart): AttemptModel | undefined {
+    this.firings++
+    const wallMs = this.sampleWall()
+    const task = this.findTask(seen)
+    if (task === undefined) {
+      this.violate('nothing made up', undefined, `a handler of ${seen.queue} was given ${seen.id} ${seen.payload}`)
+      return undefined
+    }
+    const { tag } = task.spec
+    this.journal.note(tag, `start ${seen.id} attempt ${seen.attempt} late ${seen.lateMs} fence ${seen.fence}`)
+    if (wallMs < seen.scheduledFor) {
+      this.violate('D4 never early', task, `started at ${wallMs}, ${seen.scheduledFor - wallMs} ms early`)
+    }
+    if (seen.lateMs < 0 || seen.lateMs > wallMs - seen.scheduledFor) {
+      this.violate('lateness', task, `lateMs is ${seen.lateMs}, but it is ${wallMs - seen.scheduledFor} ms late`)
+    }
+    if (this.aheadMs !== undefined && seen.scheduledFor > wallMs - this.aheadMs) {
+      this.violate('clock held', task, `due at ${seen.scheduledFor}, beyond the trusted ${wallMs - this.aheadMs}`)
+    }
+    if (seen.fence <= this.fence) this.violate('fences', task, `fence ${seen.fence} after ${this.fence}`)
+    this.fence = Math.max(this.fence, seen.fence)
+    if (this.paused.get(seen.queue)?.paused === true) this.violate('pause', task, `queue ${seen.queue} is paused`)
+    if (task.stopped) this.violate('D5 cancelled', task, "started after a cancel was answered 'leased'")
+    this.sameTask(task, seen)
+    this.settleTime(task)
+    const { now } = task
+    if (!now.allows(state.live)) this.violate('D5 ended', task, 'started, but it is not live')
+    if (!now.allowsFireAt(seen.scheduledFor)) this.violate('fire time', task, `scheduled for ${seen.scheduledFor}`)
+    if (!now.attempts.has(seen.attempt - 1)) this.violate('attempts', task, `attempt ${seen.attempt} started`)
+    const before = task.attempt
+    if (before !== undefined && before.life === this.life && !before.overdue && before.outcome === 'running') {
+      this.violate('one attempt', task, `attempt ${before.number} is still running`)
+    }
+    if (before !== undefined && before.life === this.life && !before.overdue && before.outcome === 'ok') {
+      this.violate('D5 completed', task, `attempt ${before.number} has succeeded in this life`)
+    }
+    if (task.id === undefined) this.learnId(task, seen.id, false)
+    const seq = this.journal.length
+    const attempt: AttemptModel = {
+      task,
+      number: seen.attempt,
+      life: this.life,
+      startedMs: this.clock.nowMs(),
+      seq,
+      outcome: 'running',
+      overdue: false,
+      successor: undefined,
+    }
+    task.attempt = attempt
+    task.starts++
+    const at = seen.scheduledFor
+    task.may((belief) => {
+      belief.states = state.live | (belief.states & state.cancelled)
+      belief.candidates = belief.candidates.filter(({ fromAt, toAt, open }) => (at >= fromAt && at <= toAt) || open)
+      belief.attempts = new Set([seen.attempt - 1])
+    })
+    return attempt
+  }
+
+  /** The attempt called scheduleNext. */
+  nextScheduled(attempt: AttemptModel, spec: TaskSpec): void {
+    attempt.successor = this.submit('successor', [spec])
+  }
+
+  /** The handler has answered. */
+  answered(attempt: AttemptModel, outcome: 'ok' | 'failed' | 'deadLetter' | 'retry', retryDelayMs?: number): void {
+    const { task } = attempt
+    this.sampleWall()
+    this.journal.note(
+      task.spec.tag,
+      `attempt ${attempt.number} answers ${outcome}${attempt.overdue ? ', too late' : ''}`,
+    )
+    const isNewest = task.attempt === attempt
+    this.settleTime(task)
+    attempt.outcome = outcome
+    if (!isNewest) return
+    if (outcome === 'ok') {
+      task.may((belief) => {
+        // In this life it has succeeded; when its time was up, or the engine closes, that is not sure.
+        belief.states |= state.succeeded
+      })
+      if (attempt.successor !== undefined) {
+        task.successors.push(attempt.successor)
+        for (const next of attempt.successor.tasks) {
+          next.may((belief) => {
+            belief.states |= state.live
+          })
+        }
+      }
+    } else this.#failed(attempt, outcome, retryDelayMs)
+  }
+
+  /** When the time-out of the task's running attempt has passed, the engine may have failed it. */
+  protected settleTime(task: TaskModel): void {
+    const { attempt } = task
+    if (attempt === undefined || attempt.life !== this.life) return
+    if (this.clock.nowMs() - attempt.startedMs >= task.spec.timeoutMs - 1) this.overdue(attempt)
+  }
+
+  /** The time-out of an attempt has passed: the engine may fail it from now on. */
+  overdue(attempt: AttemptModel): void {
+    if (attempt.task.attempt !== attempt || attempt.outcome !== 'running' || attempt.overdue) return
+    attempt.overdue = true
+    this.journal.note(attempt.task.spec.tag, `attempt ${attempt.number} is out of time`)
+    this.#failed(attempt, 'failed', undefined)
+  }
+
+  #failed(attempt: AttemptModel, outcome: 'failed' | 'deadLetter' | 'retry', retryDelayMs: number | undefined): void {
+    const { task, number } = attempt
+    const { attemptsMax, maxAge, retryDelayMsMax } = task.spec
+    const wallMs = this.sampleWall()
+    const mustDie = number >= attemptsMax || outcome === 'deadLetter'
+    const mayDie = mustDie || maxAge || attempt.overdue
+    task.may((belief) => {
+      if (mayDie) belief.states |= state.dead
+      // A cancel while it was leased ends it now.
+      if (task.stopped) belief.states |= state.cancelled
+      belief.attempts.add(number)
+      belief.candidates.push({
+        // A clock set back meanwhile is not this line's business.
+        fromAt: attempt.overdue || this.answersMayWait ? -Infinity : wallMs + (retryDelayMs ?? 0),
+        toAt: attempt.overdue || this.answersMayWait ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 1_000,
+        seq: this.journal.length,
+        open: false,
+        failedAttempt: number,
+      })
+    })
+  }
+
+  /** A durable event of the engine about an attempt or a task. */
+  event(name: string, event: { id: string; attempt?: number; reason?: string; retryAt?: number | undefined }): void {
+    const task = this.byId.get(event.id)
+    if (task === undefined) {
+      // An untagged task, or one that ended before anyone knew its id.
+      this.journal.note('', `event ${name} ${event.id}`)
+      return
+    }
+    this.journal.note(task.spec.tag, `event ${name} ${event.attempt ?? ''} ${event.reason ?? ''}`)
+    this.settleTime(task)
+    switch (name) {
+      case 'succeeded': {
+        const attempt = task.attempt
+        if (attempt === undefined || attempt.outcome !== 'ok' || attempt.number !== event.attempt) {
+          this.violate('D3 events', task, `succeeded with attempt ${event.attempt}, which has not answered so`)
+        }
+        if (!task.now.allows(state.succeeded)) this.violate('D3 events', task, 'succeeded')
+        task.known((belief) => {
+          belief.states = state.succeeded
+        })
+        if (attempt?.successor !== undefined) {
+          for (const next of attempt.successor.tasks) {
+            next.known((belief) => {
+              belief.states &= ~state.absent
+              if (belief.states === 0) belief.states = state.live
+            })
+          }
+        }
+        break
+      }
+      case 'cancelled':
+        if (!task.now.allows(state.cancelled)) this.violate('D3 events', task, 'cancelled')
+        task.known((belief) => {
+          belief.states = state.cancelled
+        })
+        break
+      case 'expired':
+        if (!this.mayHaveExpired(task)) this.violate('D3 events', task, 'expired before its time')
+        task.known((belief) => {
+          belief.states = state.other
+        })
+        break
+      case 'deadLettered': {
+        if (!task.now.allows(state.dead) && event.reason !== 'lost')
+          this.violate('D3 events', task, `dead: ${event.reason}`)
+        if (event.reason === 'lost' && this.life <= lossesMax) this.violate('D3 events', task, 'lost too early')
+        if (event.reason === 'attempts' && (task.attempt?.number ?? 0) < task.spec.attemptsMax) {
+          this.violate('D3 events', task, 'dead letter with attempts left')
+        }
+        task.may((belief) => {
+          belief.states |= state.dead
+        })
+        task.since.states &= ~state.absent
+        break
+      }
+      case 'attemptFailed': {
+        const { attempt: number = 0, retryAt } = event
+        if (!task.since.attempts.has(number)) this.violate('attempts', task, `attempt ${number} failed, says an event`)
+        if (retryAt === undefined) break
+        task.known((belief) => {
+          belief.states &= ~state.absent
+          belief.candidates = belief.candidates.map((candidate) =>
+            candidate.failedAttempt === number && candidate.fromAt <= retryAt && retryAt <= candidate.toAt
+              ? { ...candidate, fromAt: retryAt, toAt: retryAt }
+              : candidate,
+          )
+        })
+        break
+      }
+    }
+  }
+}

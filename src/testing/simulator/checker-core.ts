@@ -1,0 +1,179 @@
+/**
+ * What the parts of the checker share: the tasks there are, the evidence, the clock, and what makes a task the same one.
+ */
+
+import { state } from './belief.ts'
+import type { Belief } from './belief.ts'
+import type { Journal } from './journal.ts'
+import { TaskModel, type Submission, type TaskSpec } from './task-model.ts'
+
+export interface Violation {
+  readonly rule: string
+  readonly tag: string
+  readonly message: string
+}
+
+/** What a caller sees of a task that is live or dead. */
+export interface SeenTask {
+  readonly id: string
+  readonly queue: string
+  readonly state: 'pending' | 'leased' | 'dead'
+  readonly fireAt: number
+  readonly attempt: number
+  readonly generation: number
+  /** Canonical texts, see `workload.ts`. */
+  readonly payload: string
+  readonly headers: string
+  readonly tag: string | undefined
+}
+
+export interface SeenStart {
+  readonly id: string
+  readonly queue: string
+  readonly tag: string | undefined
+  readonly payload: string
+  readonly headers: string
+  readonly attempt: number
+  readonly fence: number
+  readonly scheduledFor: number
+  readonly lateMs: number
+}
+
+/** An answer of cancel or reschedule, as far as it is looked at. */
+export interface SeenAnswer {
+  readonly outcome: string
+  readonly how?: string | undefined
+  readonly fireAt?: number | undefined
+  readonly generation?: number | undefined
+}
+
+export interface CheckerClock {
+  /** The real wall clock, not what the engine was shown. */
+  wallMs(): number
+  /** Virtual time, which only grows. */
+  nowMs(): number
+}
+
+export class CheckerCore {
+  readonly journal: Journal
+  readonly violations: Violation[] = []
+  readonly tasks: Map<string, TaskModel> = new Map()
+  readonly byId: Map<string, TaskModel> = new Map()
+  readonly submissions: Submission[] = []
+  protected readonly clock: CheckerClock
+  protected readonly paused: Map<string, { paused: boolean; open: number }> = new Map()
+  life = 0
+  firings = 0
+  protected fence: number = 0
+  protected wallMax: number = -Infinity
+  /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
+  protected aheadMs: number | undefined
+  protected openCount: number = 0
+  /** The log may be without room, so that answers are recorded later than given. */
+  answersMayWait = false
+
+  constructor(journal: Journal, clock: CheckerClock) {
+    this.journal = journal
+    this.clock = clock
+  }
+
+  get openCalls(): number {
+    return this.openCount
+  }
+
+  violate(rule: string, task: TaskModel | undefined, message: string): void {
+    const tag = task?.spec.tag ?? ''
+    const more = task === undefined ? '' : ` [now ${task.now.describe()}; after a crash ${task.since.describe()}]`
+    this.journal.note(tag, `VIOLATION ${rule}: ${message}`)
+    this.violations.push({ rule, tag, message: message + more })
+  }
+
+  /** Remembers the largest wall clock; to be called after every step of it. */
+  sampleWall(): number {
+    const now = this.clock.wallMs()
+    if (now > this.wallMax) this.wallMax = now
+    return now
+  }
+
+  /** The wall clock is `ms` ahead of what may be trusted: what is due only by that must not start. */
+  hold(ms: number): void {
+    this.aheadMs = ms
+  }
+
+  release(): void {
+    this.aheadMs = undefined
+  }
+
+  submit(kind: Submission['kind'], specs: readonly TaskSpec[]): Submission {
+    const submission: Submission = { kind, tasks: [], status: 'open', life: this.life }
+    for (const spec of specs) {
+      const task = new TaskModel(spec, submission, this.journal.length)
+      submission.tasks.push(task)
+      this.tasks.set(spec.tag, task)
+      this.journal.note(spec.tag, `${kind} ${spec.queue} at ${spec.fireFromAt}`)
+    }
+    this.submissions.push(submission)
+    if (kind !== 'successor') this.openCount++
+    return submission
+  }
+
+  protected learnId(task: TaskModel, id: string, durable: boolean): void {
+    const other = this.byId.get(id)
+    if (other !== undefined && other !== task) {
+      // An id that was seen but never became durable may be given again after a crash.
+      if (durable && other.submission.status === 'accepted') {
+        this.violate('ids once', task, `id ${id} was given to ${other.spec.tag} before`)
+      } else if (!other.now.allows(state.absent))
+        this.violate('ids once', task, `id ${id} belongs to ${other.spec.tag}`)
+    }
+    if (task.id !== undefined && task.id !== id)
+      this.violate('ids once', task, `its id was ${task.id} and is now ${id}`)
+    task.id = id
+    this.byId.set(id, task)
+  }
+
+  protected mayHaveExpired(task: TaskModel): boolean {
+    return task.spec.expiresAt !== undefined && task.spec.expiresAt <= Math.max(this.wallMax, this.sampleWall())
+  }
+
+  protected findTask(seen: {
+    id: string
+    queue: string
+    tag: string | undefined
+    scheduledFor?: number
+    fireAt?: number
+  }): TaskModel | undefined {
+    const known = this.byId.get(seen.id)
+    if (seen.tag === undefined) {
+      if (known !== undefined && (known.spec.untagged || known.submission.status === 'accepted')) return known
+      const at = seen.scheduledFor ?? seen.fireAt ?? 0
+      for (const task of this.tasks.values()) {
+        if (!task.spec.untagged || task.id !== undefined || task.spec.queue !== seen.queue) continue
+        if (task.now.allows(state.live | state.dead) && task.now.allowsFireAt(at)) return task
+      }
+      return known
+    }
+    const tagged = this.tasks.get(seen.tag)
+    if (known !== undefined && known !== tagged && !known.now.allows(state.absent)) {
+      this.violate('same data', known, `its id ${seen.id} came with the data of ${seen.tag}`)
+    }
+    return tagged
+  }
+
+  protected sameTask(task: TaskModel, seen: { id: string; queue: string; payload: string; headers: string }): void {
+    const { spec } = task
+    if (task.id !== undefined && task.id !== seen.id) {
+      this.violate('ids once', task, `its id was ${task.id} and is now ${seen.id}`)
+    }
+    if (seen.queue !== spec.queue) this.violate('same data', task, `queue ${seen.queue}, not ${spec.queue}`)
+    if (seen.payload !== spec.payload) this.violate('same data', task, `payload ${seen.payload}, not ${spec.payload}`)
+    if (seen.headers !== spec.headers) this.violate('same data', task, `headers ${seen.headers}, not ${spec.headers}`)
+  }
+
+  protected sameVersion(where: string, task: TaskModel, belief: Belief, seen: SeenTask): void {
+    const { fireAt, attempt, generation } = seen
+    if (!belief.allowsFireAt(fireAt)) this.violate('same data', task, `${where}: fireAt ${fireAt}`)
+    if (!belief.attempts.has(attempt)) this.violate('attempts', task, `${where}: attempt ${attempt}`)
+    if (!belief.allowsGeneration(generation)) this.violate('generations', task, `${where}: generation ${generation}`)
+  }
+}
