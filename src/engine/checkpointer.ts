@@ -296,14 +296,17 @@ export class Checkpointer {
   /** Segments in which nothing can count any more: no hour of theirs has a live task, or no dead letter is in them. */
   #retirable(): number[] {
     const { segments, ledger } = this.#parts
-    const liveHours = [...ledger.hours.values()].filter((hour) => hour.live > 0).map((hour) => hour.hour)
-    const deadLsns = [...ledger.dead.values()].map((dead) => dead.lsn)
+    const liveHours = Float64Array.from(
+      [...ledger.hours.values()].filter(({ live }) => live > 0),
+      ({ hour }) => hour,
+    ).sort()
+    const deadLsns = Float64Array.from(ledger.dead.values(), ({ lsn }) => lsn).sort()
     return segments
       .metas()
       .filter((meta) =>
         meta.kind === 'tasks'
-          ? !liveHours.some((hour) => hour >= meta.hourFrom && hour <= meta.hourTo)
-          : !deadLsns.some((lsn) => lsn >= meta.lsnMin && lsn <= meta.lsnMax),
+          ? !hasBetween(liveHours, meta.hourFrom, meta.hourTo)
+          : !hasBetween(deadLsns, meta.lsnMin, meta.lsnMax),
       )
       .map((meta) => meta.number)
   }
@@ -326,6 +329,18 @@ export class Checkpointer {
     }
     if (until > ledger.oldestHour) recorder.retire(until)
   }
+}
+
+/** Whether any of the ascending values lies within from..to. */
+function hasBetween(values: Float64Array, from: number, to: number): boolean {
+  let low = 0
+  let high = values.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (values[middle]! < from) low = middle + 1
+    else high = middle
+  }
+  return low < values.length && values[low]! <= to
 }
 
 function liveBetween(ledger: Ledger, hourFrom: number, hourTo: number): number {

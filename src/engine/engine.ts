@@ -111,7 +111,7 @@ export class Engine implements Hourwheel {
     if (core.dispatcher.hasConsumer(runtime.number)) {
       throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler already; stop it first`)
     }
-    const consumer = newConsumer(runtime, core.inlineExecutor(handler), concurrency, { timeoutMs })
+    const consumer = newConsumer(runtime, core.inlineExecutor(handler), () => concurrency, { timeoutMs })
     core.dispatcher.addConsumer(consumer)
     core.ticker.poke()
     return { stop: () => core.dispatcher.removeConsumer(consumer) }

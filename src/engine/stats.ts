@@ -28,7 +28,7 @@ export function statsOf(core: Core): Stats {
       paused: queue.ledger.paused,
       handled: dispatcher.hasConsumer(queue.number),
       due: queue.due.count,
-      running: dispatcher.activeIn(queue.number),
+      running: dispatcher.runningIn(queue.number),
       overdueOldestMs: overdueMs,
       nearBytes: queue.nearBytes,
     }

@@ -11,8 +11,8 @@ import { encodePayload } from '../model/payload.ts'
 import { parseRetry } from '../model/retry.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
 
-export interface EncodedTask {
-  readonly queue: QueueRuntime
+export interface EncodedTask<Q = QueueRuntime> {
+  readonly queue: Q
   readonly fireAt: number
   readonly payload: string | Uint8Array | undefined
   readonly extras: Uint8Array | undefined
@@ -22,12 +22,12 @@ export interface EncodedTask {
  * Validates and encodes one task. `payloadBytesMax` is the engine's limit; `queueOf` finds a queue by a name that was
  * checked, making it known when it is new.
  */
-export function encodeTask(
+export function encodeTask<Q>(
   task: TaskInput,
   now: number,
   payloadBytesMax: number,
-  queueOf: (name: string) => QueueRuntime,
-): EncodedTask {
+  queueOf: (name: string) => Q,
+): EncodedTask<Q> {
   if (typeof task !== 'object' || task === null || Array.isArray(task)) {
     throw refuse('HW_INVALID_OPTIONS', `a task must be an object such as { queue, at, payload }, not ${describe(task)}`)
   }

@@ -26,7 +26,7 @@ export class Waiters {
     if (this.#count === this.#lsns.length) this.#grow()
     const at = (this.#first + this.#count++) & (this.#lsns.length - 1)
     this.#lsns[at] = lsn
-    this.#resolves[at] = resolve as Resolve
+    this.#resolves[at] = resolve
     this.#rejects[at] = reject
     this.#values[at] = value
   }
