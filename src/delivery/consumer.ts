@@ -6,7 +6,8 @@ import type { Executor } from './executor.ts'
 export interface Consumer {
   readonly queue: DeliveryQueue
   readonly executor: Executor
-  readonly concurrency: number
+  /** How many may be leased at once: as many as may run, or more where some wait in line to be started. */
+  readonly leaseMax: () => number
   /** Of one attempt; the queue's own when not given. */
   readonly timeoutMs: number | undefined
   /**
@@ -14,7 +15,10 @@ export interface Consumer {
    * kept alone nor given up.
    */
   readonly isPulled: boolean
+  /** Leased. */
   active: number
+  /** Started; the rest of the active ones wait for their lease to be written, or in line. */
+  running: number
   stopped: boolean
   /** Those who wait for `active` to become 0. */
   readonly idle: (() => void)[]
@@ -23,9 +27,9 @@ export interface Consumer {
 export function newConsumer(
   queue: DeliveryQueue,
   executor: Executor,
-  concurrency: number,
+  leaseMax: () => number,
   options: { readonly timeoutMs?: number | undefined; readonly isPulled?: boolean | undefined } = {},
 ): Consumer {
   const { timeoutMs, isPulled = false } = options
-  return { queue, executor, concurrency, timeoutMs, isPulled, active: 0, stopped: false, idle: [] }
+  return { queue, executor, leaseMax, timeoutMs, isPulled, active: 0, running: 0, stopped: false, idle: [] }
 }

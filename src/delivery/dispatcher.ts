@@ -77,8 +77,8 @@ export class Dispatcher implements Answers {
     this.#parts = parts
   }
 
-  activeIn(queueNumber: number): number {
-    return this.#consumers.get(queueNumber)?.active ?? 0
+  runningIn(queueNumber: number): number {
+    return this.#consumers.get(queueNumber)?.running ?? 0
   }
 
   hasConsumer(queueNumber: number): boolean {
@@ -95,6 +95,7 @@ export class Dispatcher implements Answers {
   /** No new attempts of this consumer; resolves when its running ones are settled. */
   async removeConsumer(consumer: Consumer): Promise<void> {
     consumer.stopped = true
+    consumer.executor.giveBack?.()
     if (consumer.active > 0) await new Promise<void>((resolve) => consumer.idle.push(resolve))
     if (this.#consumers.get(consumer.queue.number) === consumer) this.#consumers.delete(consumer.queue.number)
     await consumer.executor.close()
@@ -104,6 +105,7 @@ export class Dispatcher implements Answers {
   setHeld(held: boolean): void {
     this.#held = held
     if (!held) this.pumpAll()
+    else for (const { executor } of this.#consumers.values()) executor.giveBack?.()
   }
 
   pumpAll(): void {
@@ -128,7 +130,9 @@ export class Dispatcher implements Answers {
   pump(queueNumber: number): void {
     this.serveWaiting(queueNumber)
     const consumer = this.#consumers.get(queueNumber)
-    if (consumer !== undefined) this.take(consumer, consumer.concurrency - consumer.active)
+    if (consumer === undefined) return
+    if (consumer.queue.ledger.paused) consumer.executor.giveBack?.()
+    else this.take(consumer, consumer.leaseMax() - consumer.active)
   }
 
   /** Leases up to `count` due tasks of a consumer's queue; their attempts start once that is written. Answers how many. */
@@ -243,6 +247,7 @@ export class Dispatcher implements Answers {
 
   started(attempt: Attempt, startedAtMs: number): void {
     attempt.startedAtMs = startedAtMs
+    attempt.consumer.running++
     const lateMs = startedAtMs - attempt.fireAt
     this.lateness.add(lateMs)
     this.deadlines.add(attempt, this.#parts.clock.monotonicMs())
@@ -273,6 +278,7 @@ export class Dispatcher implements Answers {
       if (!record()) return false
       this.#attempts.delete(attempt.row)
       consumer.active--
+      if (attempt.startedAtMs > 0) consumer.running--
       this.#alone = false
       attempt.recorded?.(this.#parts.appendedLsn())
       if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
@@ -314,7 +320,7 @@ export class Dispatcher implements Answers {
   /** A cancel came for a leased task: its handler is told. Answers the number of the attempt. */
   abortLeased(row: number, reason: Error): number {
     const attempt = this.#attempts.get(row)!
-    attempt.consumer.executor.abort(attempt, reason)
+    attempt.consumer.executor.abort(attempt, reason, false)
     return attempt.number
   }
 
@@ -326,7 +332,7 @@ export class Dispatcher implements Answers {
       if (expired === undefined) return
       const attempt = expired as Attempt
       const error = new Error(`the attempt took longer than its time-out of ${attempt.timeoutMs} ms`)
-      attempt.consumer.executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error, true)
       this.failed(attempt, error)
     }
   }
@@ -337,7 +343,7 @@ export class Dispatcher implements Answers {
     const error = new Error('the engine failed')
     for (const attempt of this.#attempts.values()) {
       attempt.settled = true
-      attempt.consumer.executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error, true)
     }
   }
 
@@ -348,6 +354,7 @@ export class Dispatcher implements Answers {
     this.#closing = true
     const { clock } = this.#parts
     this.#lonely.length = 0
+    for (const { executor } of this.#consumers.values()) executor.giveBack?.()
     const until = clock.monotonicMs() + drainMs
     while (this.#attempts.size > 0 && clock.monotonicMs() < until) {
       await new Promise<void>((resolve) => clock.setTimer(drainLookMs, resolve))
@@ -355,7 +362,7 @@ export class Dispatcher implements Answers {
     const error = new Error('the engine is closing')
     for (const attempt of this.#attempts.values()) {
       if (attempt.settled) continue
-      attempt.consumer.executor.abort(attempt, error)
+      attempt.consumer.executor.abort(attempt, error, true)
       this.untouched(attempt)
     }
     for (const consumer of this.#consumers.values()) await consumer.executor.close()

@@ -9,8 +9,9 @@ import { decodePayload } from '../model/payload.ts'
 import { readBody } from '../model/records.ts'
 import type { Clock } from '../platform/ports.ts'
 import type { EncodedTask, TaskBytes } from './attempt-records.ts'
-import { InlineContext, type Attempt } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
 import type { Answers, Executor } from './executor.ts'
+import { HandlerContext } from './handler-context.ts'
 
 export interface InlineParts {
   readonly clock: Clock
@@ -55,7 +56,8 @@ export class InlineExecutor implements Executor {
     answers.started(attempt, now)
     let result: unknown
     try {
-      const context = new InlineContext(attempt, this.#parts.fenceBase, this.#parts.encodeNext)
+      const { fenceBase, encodeNext } = this.#parts
+      const context = new HandlerContext(attempt, fenceBase + attempt.lease.fence, encodeNext)
       result = this.#handler(this.#taskOf(attempt), context)
     } catch (error) {
       answers.failed(attempt, error)

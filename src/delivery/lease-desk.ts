@@ -125,7 +125,7 @@ export class LeaseDesk {
         abort: () => undefined,
         close: () => Promise.resolve(),
       }
-      consumer = newConsumer(queue, executor, Infinity, { isPulled: true })
+      consumer = newConsumer(queue, executor, () => Infinity, { isPulled: true })
       this.#consumers.set(queue.number, consumer)
     }
     return consumer
