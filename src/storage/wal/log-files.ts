@@ -158,10 +158,12 @@ export class LogFiles {
   /** Removes what was prepared and never used. Only after `stop`. */
   async removeUnused(): Promise<void> {
     const { disk, directory } = this.#options
-    const names = this.#recycled.splice(0)
-    for (const { name } of this.ready.splice(0)) names.push(name)
-    for (const name of names) await disk.remove(`${directory}/${name}`)
-    if (names.length > 0) await disk.syncDirectory(directory)
+    for (const name of this.#recycled.splice(0)) await disk.remove(`${directory}/${name}`)
+    // The newest first, each for good before the next: a gap in the numbers would look like a missing file.
+    for (const { name } of this.ready.splice(0).reverse()) {
+      await disk.remove(`${directory}/${name}`)
+      await disk.syncDirectory(directory)
+    }
   }
 
   get #hasWork(): boolean {
