@@ -26,7 +26,7 @@ export class Checker extends CallChecks {
   /** The process is gone, or the engine has stopped: nothing that was open will be answered. */
   died(how: string): void {
     this.journal.note('', how)
-    this.openCount = 0
+    this.open.clear()
     for (const submission of this.submissions) if (submission.status === 'open') submission.status = 'unknown'
     for (const task of this.tasks.values()) task.crashed()
     for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
@@ -35,7 +35,7 @@ export class Checker extends CallChecks {
   /** The engine has closed in order: what it had accepted is on disk. */
   closed(): void {
     this.journal.note('', 'closed')
-    this.openCount = 0
+    this.open.clear()
     for (const task of this.tasks.values()) task.closed()
   }
 

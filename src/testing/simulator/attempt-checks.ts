@@ -129,7 +129,7 @@ export class AttemptChecks extends CheckerCore {
       belief.candidates.push({
         // A clock set back meanwhile is not this line's business.
         fromAt: attempt.overdue || this.answersMayWait ? -Infinity : wallMs + (retryDelayMs ?? 0),
-        toAt: attempt.overdue || this.answersMayWait ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 1_000,
+        toAt: attempt.overdue || this.answersMayWait ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 10_000,
         seq: this.journal.length,
         open: false,
         failedAttempt: number,
@@ -180,7 +180,7 @@ export class AttemptChecks extends CheckerCore {
         })
         break
       case 'deadLettered': {
-        if (!task.now.allows(state.dead) && event.reason !== 'lost')
+        if (!task.since.allows(state.dead) && event.reason !== 'lost')
           this.violate('D3 events', task, `dead: ${event.reason}`)
         if (event.reason === 'lost' && this.life <= lossesMax) this.violate('D3 events', task, 'lost too early')
         if (event.reason === 'attempts' && (task.attempt?.number ?? 0) < task.spec.attemptsMax) {

@@ -18,7 +18,7 @@ export class CallChecks extends AttemptChecks {
   // Submissions
 
   accepted(submission: Submission, receipts: readonly { id: string; fireAt: number; generation: number }[]): void {
-    this.openCount--
+    this.open.delete(submission)
     submission.status = 'accepted'
     if (receipts.length !== submission.tasks.length) {
       this.violate('receipts', submission.tasks[0], `${receipts.length} receipts for ${submission.tasks.length} tasks`)
@@ -39,7 +39,7 @@ export class CallChecks extends AttemptChecks {
 
   /** `outcome` of the error: 'not done' or 'unknown'. */
   rejected(submission: Submission, code: string, outcome: string): void {
-    this.openCount--
+    this.open.delete(submission)
     submission.status = outcome === 'unknown' ? 'unknown' : 'refused'
     for (const task of submission.tasks) {
       this.journal.note(task.spec.tag, `rejected ${code}, ${outcome}`)
@@ -57,15 +57,16 @@ export class CallChecks extends AttemptChecks {
   // Calls about a task
 
   call(task: TaskModel, text: string): TaskCall {
-    this.openCount++
     this.journal.note(task.spec.tag, text)
     const { life } = this
-    return { task, window: task.openWindow(), seq: this.journal.length, life, wallMs: this.sampleWall() }
+    const call = { task, window: task.openWindow(), seq: this.journal.length, life, wallMs: this.sampleWall() }
+    this.open.set(call, `${text} ${task.spec.tag}`)
+    return call
   }
 
   /** The call has its answer, or will never have one. */
   close(call: TaskCall): void {
-    this.openCount--
+    this.open.delete(call)
     call.task.windows.delete(call.window)
   }
 
@@ -249,9 +250,9 @@ export class CallChecks extends AttemptChecks {
   }
 
   pauseCalled(queue: string, paused: boolean): void {
-    this.openCount++
     const known = this.paused.get(queue) ?? { paused: false, open: 0 }
     known.open++
+    this.open.set(known, `pause or resume ${queue}`)
     // From the call on it may be running again.
     if (!paused) known.paused = false
     this.paused.set(queue, known)
@@ -259,9 +260,9 @@ export class CallChecks extends AttemptChecks {
   }
 
   pauseAnswered(queue: string, paused: boolean, done: boolean): void {
-    this.openCount--
     const known = this.paused.get(queue)!
     known.open--
+    if (known.open === 0) this.open.delete(known)
     this.journal.note('', `${paused ? 'pause' : 'resume'} ${queue}: ${done ? 'done' : 'failed'}`)
     known.paused = done && paused && known.open === 0
   }

@@ -68,7 +68,8 @@ export class CheckerCore {
   protected wallMax: number = -Infinity
   /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
   protected aheadMs: number | undefined
-  protected openCount: number = 0
+  /** Calls without an answer, and what they are. */
+  protected readonly open: Map<object, string> = new Map()
   /** The log may be without room, so that answers are recorded later than given. */
   answersMayWait = false
 
@@ -77,8 +78,9 @@ export class CheckerCore {
     this.clock = clock
   }
 
-  get openCalls(): number {
-    return this.openCount
+  /** What is still to be answered. */
+  get openCalls(): string[] {
+    return [...this.open.values()]
   }
 
   violate(rule: string, task: TaskModel | undefined, message: string): void {
@@ -113,7 +115,7 @@ export class CheckerCore {
       this.journal.note(spec.tag, `${kind} ${spec.queue} at ${spec.fireFromAt}`)
     }
     this.submissions.push(submission)
-    if (kind !== 'successor') this.openCount++
+    if (kind !== 'successor') this.open.set(submission, `${kind} ${specs[0]?.tag ?? ''}`)
     return submission
   }
 

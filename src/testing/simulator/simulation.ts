@@ -211,6 +211,7 @@ class Simulation {
     const { loop } = this.#machine
     this.#disturbances.endFull()
     await loop.advanceBy(5 * secondMs, { eventsMax })
+    if (life.over) return
     const before = this.#checker.submissions.length
     life.schedule(1, false)
     await loop.advanceBy(5 * secondMs, { eventsMax })
@@ -281,11 +282,11 @@ class Simulation {
     } else if (this.#disturbances.mustFail) {
       this.#checker.violate('D7 failed sync', undefined, 'a sync failed, and the engine went on to an orderly close')
     }
-    if (this.#checker.openCalls > 0) {
+    if (this.#checker.openCalls.length > 0) {
       this.#checker.violate(
         'answers',
         undefined,
-        `${this.#checker.openCalls} calls have no answer after the engine ${closed.reason}`,
+        `no answer after the engine ${closed.reason}: ${this.#checker.openCalls.join(', ')}`,
       )
     }
     this.#end(life)
