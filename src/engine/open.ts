@@ -5,7 +5,7 @@ import { InlineExecutor } from '../delivery/inline-executor.ts'
 import { LeaseDesk } from '../delivery/lease-desk.ts'
 import { Settlement, type DeliveryEvents } from '../delivery/settlement.ts'
 import { refuse } from '../model/errors.ts'
-import { encodeId, homeHourOf, ordinalOf } from '../model/ids.ts'
+import { encodeId } from '../model/ids.ts'
 import { Ledger } from '../model/ledger.ts'
 import { limits } from '../model/limits.ts'
 import { encodeHead } from '../model/record-writers.ts'
@@ -29,6 +29,8 @@ import { Exclusive } from './exclusive.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
 import { defaultQueueSettings, parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
+import { loseLeases } from './lost-leases.ts'
+import { withValidPayloadNow } from './payload-schema.ts'
 import { Promoter } from './promoter.ts'
 import { QueueRuntime } from './queue-runtime.ts'
 import { Recorder } from './recorder.ts'
@@ -221,7 +223,8 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     fenceBase: openCount * 2 ** 32,
     taskBytes: (row: number) => recorder.taskBytes(row),
     idText,
-    encodeNext: (task: TaskInput) => encodeTask(task, clock.wallMs(), settings.payloadBytesMax, queueOf),
+    encodeNext: (task: TaskInput) => 
+      encodeTask(withValidPayloadNow(settings.queues, task), clock.wallMs(), settings.payloadBytesMax, queueOf),
   }
   const failed = (error: unknown): void => lifecycle.fail(error)
   const ticker = new Ticker({
@@ -333,7 +336,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     },
   })
   if (lifecycle.state === 'failed') lifecycle.assertOpen()
-  loseLeases(core)
+  await loseLeases(core)
   await log.whenSynced(log.appendedLsn)
   const engine = new Engine(core, lifecycle)
   damaged = (damage) => {
@@ -346,21 +349,6 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
   ticker.start()
   checkpointer.start()
   return engine
-}
-
-/** Leases of the process before are lost: their tasks are pending again, with one loss more. */
-function loseLeases(core: Core): void {
-  const { ledger, recorder, tiers } = core
-  for (const lease of ledger.leases.values()) {
-    const homeHour = homeHourOf(lease.id)
-    const ordinal = ordinalOf(lease.id)
-    if (!lease.stopped) {
-      recorder.unlease(homeHour, ordinal, lease.queue, lease.losses + 1)
-      continue
-    }
-    const placeHour = core.lookup.placeHourOf(lease.id)
-    recorder.finish('cancelled', 'leased', tiers.rowOf(homeHour, ordinal), homeHour, ordinal, lease.queue, placeHour)
-  }
 }
 
 function headOf(ledger: Ledger, openCount: number, wallMs: number): Parameters<typeof encodeHead>[0] {
