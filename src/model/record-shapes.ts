@@ -87,6 +87,14 @@ export interface LeaseRecord {
   readonly losses: number
 }
 
+/** The key that a task had until it ended, and what is remembered with it. */
+export interface ReleasedKey {
+  readonly key: string
+  readonly endedAt: number
+  readonly fireAt: number
+  readonly generation: number
+}
+
 /** A live task ends. */
 export interface EndRecord {
   readonly kind: 'end'
@@ -96,6 +104,8 @@ export interface EndRecord {
   readonly ordinal: number
   readonly queue: number
   readonly placeHour: number
+  /** Only of a task that had a key. */
+  readonly released?: ReleasedKey | undefined
 }
 
 /** Leased to pending, as if it had not been leased. */
@@ -215,8 +225,13 @@ export const deadFields = { placeHour: 22, attempt: 27, generation: 30, payloadK
 /** The header of the largest payload, and nil for extras. */
 const bodyTailBytes = 1 + 5 + 1
 
-/** The most bytes of any record but `new`, `put`, `dead`, `queue` and `head`; and of `queue` without its name. */
+/** The most bytes of any record but `new`, `put`, `dead`, `queue` and `head`; of `queue` without its name, `end` without a key. */
 export const smallRecordBytesMax = 32
+
+/** The most bytes that the key of an `end` takes on top: a text header, the key, a clock, a fire time, a generation. */
+export function releasedBytesMax(released: ReleasedKey | undefined): number {
+  return released === undefined ? 0 : 3 + released.key.length * 3 + 9 + 9 + 5
+}
 
 /** The most bytes a payload takes, without its header. A UTF-16 unit takes 1 to 3. */
 export function payloadBytesBound(payload: string | Uint8Array | undefined): number {

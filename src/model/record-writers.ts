@@ -7,9 +7,18 @@
  */
 
 import type { EndHow, FromState } from './ledger.ts'
-import { textBytesMax, writeArrayHeader, writeText, writeUint } from './msgpack.ts'
+import { textBytesMax, writeArrayHeader, writeFloat64, writeText, writeUint, writeUint32 } from './msgpack.ts'
+import { isFireAt } from './record-bodies.ts'
 import { checkRoom, writeHour, writeQueueNumber, writeRef, writeWallMs } from './record-field-writers.ts'
-import { endHow, fromState, recordKind, smallRecordBytesMax, type HeadRecord } from './record-shapes.ts'
+import {
+  endHow,
+  fromState,
+  recordKind,
+  releasedBytesMax,
+  smallRecordBytesMax,
+  type HeadRecord,
+  type ReleasedKey,
+} from './record-shapes.ts'
 import { counterNames } from './stats.ts'
 
 export {
@@ -47,13 +56,26 @@ export function writeEnd(
   ordinal: number,
   queue: number,
   placeHour: number,
+  released?: ReleasedKey,
 ): number {
-  checkRoom(into, at, smallRecordBytesMax)
-  into[at] = 0x97
+  checkRoom(into, at, smallRecordBytesMax + releasedBytesMax(released))
+  into[at] = released === undefined ? 0x97 : 0x9b
   into[at + 1] = recordKind.end
   into[at + 2] = endHow[how]
   into[at + 3] = fromState[from]
-  return writeHour(into, writeRef(into, at + 4, homeHour, ordinal, queue), placeHour)
+  at = writeHour(into, writeRef(into, at + 4, homeHour, ordinal, queue), placeHour)
+  return released === undefined ? at : writeReleased(into, at, released)
+}
+
+function writeReleased(into: Buffer, at: number, { key, endedAt, fireAt, generation }: ReleasedKey): number {
+  if (key === '') throw new RangeError('a key is empty')
+  if (!isFireAt(fireAt)) throw new RangeError(`a fire time of ${fireAt} is out of range`)
+  if (generation >>> 0 !== generation) throw new RangeError(`a generation of ${generation} is out of range`)
+  at = writeWallMs(into, writeText(into, at, key), endedAt)
+  at = writeFloat64(into, at, fireAt)
+  into[at] = 0xce
+  writeUint32(into, at + 1, generation)
+  return at + 5
 }
 
 export function writeUnlease(

@@ -9,7 +9,7 @@
 import type { EndHow, FromState } from './ledger.ts'
 import { MalformedBytes, uint16At, uint32At } from './msgpack.ts'
 import { MsgpackReader } from './msgpack-reader.ts'
-import { TaskBody } from './record-bodies.ts'
+import { isFireAt, TaskBody } from './record-bodies.ts'
 import {
   deadErrorAt,
   deadReason,
@@ -24,6 +24,7 @@ import {
   type HeadQueue,
   type HeadRecord,
   type PutCause,
+  type ReleasedKey,
   type TaskRecord,
 } from './record-shapes.ts'
 import { textAt, float64At } from './msgpack.ts'
@@ -31,7 +32,7 @@ import { counterNames } from './stats.ts'
 import { hourLimit } from './units.ts'
 
 export type * from './record-shapes.ts'
-export { deadBytesMax, newBytesMax, putBytesMax, smallRecordBytesMax } from './record-shapes.ts'
+export { deadBytesMax, newBytesMax, putBytesMax, releasedBytesMax, smallRecordBytesMax } from './record-shapes.ts'
 export {
   bodyAttempt,
   bodyFireAt,
@@ -155,13 +156,15 @@ function readFields(reader: MsgpackReader, kind: number, count: number): TaskRec
       }
     }
     case recordKind.end: {
-      checkCount(reader, count, 7)
+      if (count !== 11) checkCount(reader, count, 7)
       const how = wordOf(hows, reader.bytes, reader.at++)
       const from = wordOf(froms, reader.bytes, reader.at++)
       const homeHour = readHour(reader)
       const ordinal = reader.uint32()
       const queue = reader.uint16()
-      return { kind: 'end', how, from, homeHour, ordinal, queue, placeHour: readHour(reader) }
+      const placeHour = readHour(reader)
+      const end = { kind: 'end', how, from, homeHour, ordinal, queue, placeHour } as const
+      return count === 7 ? end : { ...end, released: readReleased(reader) }
     }
     case recordKind.unlease: {
       checkCount(reader, count, 5)
@@ -194,6 +197,14 @@ function readFields(reader: MsgpackReader, kind: number, count: number): TaskRec
     default:
       throw new MalformedBytes(reader.at - 1)
   }
+}
+
+function readReleased(reader: MsgpackReader): ReleasedKey {
+  const key = readName(reader)
+  const endedAt = readWallMs(reader)
+  const fireAt = reader.float64()
+  if (!isFireAt(fireAt)) throw new MalformedBytes(reader.at)
+  return { key, endedAt, fireAt, generation: reader.uint32() }
 }
 
 function readHead(reader: MsgpackReader): HeadRecord {

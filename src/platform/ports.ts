@@ -76,6 +76,48 @@ export interface DirectoryLock {
   release(): Promise<void>
 }
 
+/** A task that has ended, as its key remembers it. */
+export interface KeyEnd {
+  readonly endedAt: number
+  readonly fireAt: number
+  readonly generation: number
+}
+
+/** What a key names. */
+export interface KeyEntry {
+  /** The task that has the key, or had it last. */
+  readonly id: number
+  /** Undefined while the task has not ended. */
+  readonly end: KeyEnd | undefined
+}
+
+export interface KeyChange {
+  readonly queue: number
+  readonly key: string
+  readonly entry: KeyEntry
+}
+
+/** What of the entries of ended tasks may go; asked for a few of them in every write. */
+export type KeyForgetting = (queue: number, id: number, endedAt: number) => boolean
+
+/**
+ * A view of which task each key of each queue names, larger than memory, derived from the log up to `lsn`. Not the authority:
+ * it may be thrown away and made anew.
+ */
+export interface KeyView {
+  /** All that records up to this LSN say is in it, and survives the machine. 0 in a new one. */
+  readonly lsn: number
+  /** May read the disk, but does not wait for writes. Sees all writes that have resolved. */
+  get(queue: number, key: string): KeyEntry | undefined
+  /**
+   * Puts the changes in and sets `lsn`, as a whole or not at all; resolves once it survives the machine. One at a time.
+   * While at it, entries of ended tasks that `forgets` speaks for go: with each entry of an ended task two others are looked
+   * at, round by round.
+   */
+  write(changes: readonly KeyChange[], lsn: number, forgets?: KeyForgetting): Promise<void>
+  close(): Promise<void>
+}
+
 /**
  * Bulk work off the engine's thread. A job is a named pure function of (disk, random, input), registered in
  * `engine/jobs.ts`; input and output are plain data, cloneable, with typed arrays transferred where possible.
@@ -93,3 +135,9 @@ export interface Platform {
   /** Resolves to a lock, or to the owner that holds it (a sentence for the error message). */
   lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }>
 }
+  /**
+   * Opens the view of keys kept under this path. 'existing': undefined when there is none, or none of this `history` (a number
+   * that tells directories apart), or it is damaged. 'anew': an empty one in place of whatever is there.
+   */
+  openKeyView(path: string, history: number, how: 'existing'): Promise<KeyView | undefined>
+  openKeyView(path: string, history: number, how: 'anew'): Promise<KeyView>

@@ -14,6 +14,7 @@
 import type { Jobs } from '../platform/jobs.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { CrashPolicy } from './disk-model.ts'
+import { MemoryKeyStores } from './memory-key-view.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.ts'
@@ -45,8 +46,10 @@ export class SimulatedMachine {
   #disk: SimulatedDisk
   #platform: Platform
   #locks = new Set<string>()
+  /** Views of keys, beside the disk: real ones are not written through its port either. */
+  readonly keys: MemoryKeyStores
 
-  constructor(options: SimulatedMachineOptions, disk?: SimulatedDisk) {
+  constructor(options: SimulatedMachineOptions, disk?: SimulatedDisk, keys?: MemoryKeyStores) {
     const random = new SeededRandom(options.seed)
     this.#options = options
     this.random = random.fork('test')
@@ -56,6 +59,7 @@ export class SimulatedMachine {
     const { wallMs, lateMsMax } = options
     this.#clock = new SimulatedClock({ loop: this.loop, random: random.fork('clock'), wallMs, lateMsMax })
     this.#disk = disk ?? new SimulatedDisk({ ...options.disk, loop: this.loop, random: random.fork('disk') })
+    this.keys = keys ?? new MemoryKeyStores(this.loop, new SeededRandom(`${options.seed}/keys`))
     this.#platform = this.#start()
   }
 
@@ -73,17 +77,21 @@ export class SimulatedMachine {
   }
 
   crash(policy: CrashPolicy): void {
+    this.keys.end(policy)
     this.#restart(this.#disk.crash(policy))
   }
 
   kill(): void {
+    this.keys.end('kill')
     this.#restart(this.#disk.kill())
   }
 
   fork(policy: CrashPolicy): SimulatedMachine {
     const seed = `${this.#forkRandom.u32()}/fork`
-    const disk = this.#disk.fork(policy, { loop: new SimulationLoop() })
-    return new SimulatedMachine({ ...this.#options, seed, wallMs: this.#clock.wallMs() }, disk)
+    const loop = new SimulationLoop()
+    const disk = this.#disk.fork(policy, { loop })
+    const keys = this.keys.fork(policy, loop)
+    return new SimulatedMachine({ ...this.#options, seed, wallMs: this.#clock.wallMs() }, disk, keys)
   }
 
   #restart(disk: SimulatedDisk): void {
@@ -100,7 +108,9 @@ export class SimulatedMachine {
     const { jobs = {}, threadDeathChance: deathChance } = this.#options
     const random = this.#platformRandom.fork('threads')
     const locks = this.#locks
+    const { keys } = this
     return {
+      openKeyView: keys.open.bind(keys),
       clock: this.#clock,
       disk,
       random: this.#platformRandom.fork('process'),

@@ -49,8 +49,8 @@ function write(into: Buffer, at: number, record: Exclude<TaskRecord, { kind: 'he
     case 'lease':
       return writeLease(into, at, record.homeHour, record.ordinal, record.queue, record.fence, record.losses)
     case 'end': {
-      const { how, from, homeHour, ordinal, queue, placeHour } = record
-      return writeEnd(into, at, how, from, homeHour, ordinal, queue, placeHour)
+      const { how, from, homeHour, ordinal, queue, placeHour, released } = record
+      return writeEnd(into, at, how, from, homeHour, ordinal, queue, placeHour, released)
     }
     case 'unlease':
       return writeUnlease(into, at, record.homeHour, record.ordinal, record.queue, record.losses)
@@ -157,6 +157,19 @@ export const goldenRecords: readonly { readonly record: TaskRecord; readonly hex
   },
   { record: { kind: 'clean', wallMs: 1_800_000_000_000 }, hex: '920ccb427a3185c5000000' },
   { record: { kind: 'seal', nextFileNumber: 200 }, hex: '920dccc8' },
+  {
+    record: {
+      kind: 'end',
+      how: 'cancelled',
+      from: 'pending',
+      homeHour: 500_000,
+      ordinal: 1,
+      queue: 3,
+      placeHour: 500_002,
+      released: { key: 'é-1', endedAt: 1_800_000_001_000, fireAt: 1_800_000_000_123, generation: 2 },
+    },
+    hex: '9b040200ce0007a120ce00000001cd0003ce0007a122a4c3a92d31cb427a3185c53e8000cb427a3185c507b000ce00000002',
+  },
 ]
 
 const hour = fc.integer({ min: 0, max: 2 ** 20 - 1 })
@@ -244,19 +257,23 @@ export const anyRecord: fc.Arbitrary<TaskRecord> = fc.oneof(
     )
     .map((p) => merged(...p)),
   fc.record({ kind: fc.constant('lease' as const), ...ref, fence: whole, losses: uint32 }),
-  fc.record({
-    kind: fc.constant('end' as const),
-    how: fc.constantFrom(
-      'succeeded' as const,
-      'cancelled' as const,
-      'expired' as const,
-      'damaged' as const,
-      'replaced' as const,
-    ),
-    from,
-    ...ref,
-    placeHour: hour,
-  }),
+  fc.record(
+    {
+      kind: fc.constant('end' as const),
+      how: fc.constantFrom(
+        'succeeded' as const,
+        'cancelled' as const,
+        'expired' as const,
+        'damaged' as const,
+        'replaced' as const,
+      ),
+      from,
+      ...ref,
+      placeHour: hour,
+      released: fc.record({ key: name, endedAt: wallMs, fireAt: body.fireAt, generation: uint32 }),
+    },
+    { requiredKeys: ['kind', 'how', 'from', 'homeHour', 'ordinal', 'queue', 'placeHour'] },
+  ),
   fc.record({ kind: fc.constant('unlease' as const), ...ref, losses: uint32 }),
   fc.record({ kind: fc.constantFrom('stop' as const, 'purge' as const), ...ref }) as fc.Arbitrary<TaskRecord>,
   fc.record({ kind: fc.constant('queue' as const), queue: uint16, name, paused: fc.boolean() }),

@@ -43,7 +43,9 @@ function asArray(record: TaskRecord): unknown[] {
       return [3, record.homeHour, record.ordinal, record.queue, record.fence, record.losses]
     case 'end': {
       const how = 1 + numberIn(record.how, 'succeeded', 'cancelled', 'expired', 'damaged', 'replaced')
-      return [4, how, from, record.homeHour, record.ordinal, record.queue, record.placeHour]
+      const { released } = record
+      const key = released === undefined ? [] : [released.key, released.endedAt, released.fireAt, released.generation]
+      return [4, how, from, record.homeHour, record.ordinal, record.queue, record.placeHour, ...key]
     }
     case 'unlease':
       return [5, record.homeHour, record.ordinal, record.queue, record.losses]
@@ -81,9 +83,9 @@ describe('bytes on disk', () => {
     })
   }
 
-  test('there is a golden record of each of the 13 kinds', () => {
+  test('there is a golden record of each of the 13 kinds, and of an end with a key', () => {
     expect(goldenRecords.map(({ hex }) => parseInt(hex.slice(2, 4), 16))).toEqual([
-      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 4,
     ])
   })
 

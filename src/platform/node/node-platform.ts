@@ -4,6 +4,7 @@ import type { Platform } from '../ports.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { createNodeClock } from './node-clock.ts'
 import { createNodeDisk } from './node-disk.ts'
+import { openKeyView } from './lmdb-key-view.ts'
 import { createNodeRandom } from './node-random.ts'
 import { createNodeThreads } from './threads.ts'
 
@@ -28,6 +29,7 @@ export function createNodePlatform({ jobsModule, keepAlive }: NodePlatformOption
     random: createNodeRandom(),
     threads,
     lockDirectory,
+    openKeyView,
     async close(): Promise<void> {
       await Promise.all([disk.close(), threads.close()])
     },

@@ -1,0 +1,212 @@
+/**
+ * The view of keys in an LMDB file (docs/format.md, "Keys").
+ *
+ * A key is kept as 13 bytes of SHA-256 over its queue and its text, which is less than most keys take: with ten billion keys the
+ * chance that any two are taken for one is 1 in 2^38. Its value is the task's id, and what is remembered of its end.
+ *
+ * Writes go through LMDB's own thread, and their transactions are synced before they resolve: LMDB never overwrites pages of the
+ * last synced state, so that a crash at any moment leaves that or the next one. `lmdb` is loaded when it is first needed.
+ */
+
+import { hash } from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { RootDatabase } from 'lmdb'
+import type { KeyChange, KeyEntry, KeyForgetting, KeyView } from '../ports.ts'
+
+type Database = RootDatabase<Buffer, Buffer>
+
+const digestBytes = 13
+const idBytes = 7
+const endedBytes = idBytes + 6 + 6 + 4 + 2
+/** Shorter than any digest. */
+const stampKey = Buffer.from([0])
+const stampBytes = 16
+const wholeLimit = 2 ** 48
+const uint32Limit = 2 ** 32
+/** Entries looked at for each ended one that is written: what nobody remembers any more stays below a third. */
+const looksPerEnd = 2
+
+/** LMDB's own files: the data, and the lock file beside it. */
+const filesOf = (path: string): string[] => [path, `${path}-lock`]
+
+export function openKeyView(path: string, history: number, how: 'existing'): Promise<KeyView | undefined>
+export function openKeyView(path: string, history: number, how: 'anew'): Promise<KeyView>
+export async function openKeyView(
+  path: string,
+  history: number,
+  how: 'existing' | 'anew',
+): Promise<KeyView | undefined> {
+  if (how === 'existing') {
+    const bytes = await sizeOf(path)
+    if (bytes === undefined || bytes === 0) return undefined
+  } else await makeAnew(path)
+  let database: Database | undefined
+  try {
+    database = await openDatabase(path)
+    if (how === 'anew') await database.put(stampKey, encodeStamp(history, 0))
+    const stamp = database.getBinary(stampKey)
+    if (stamp?.length === stampBytes && stamp.readDoubleLE(0) === history) return new LmdbKeyView(database, history)
+    await database.close()
+    return undefined
+  } catch (error) {
+    await database?.close()
+    if (how === 'existing' && isDamage(error)) return undefined
+    throw error
+  }
+}
+
+async function openDatabase(path: string): Promise<Database> {
+  let lmdb: typeof import('lmdb')
+  try {
+    lmdb = await import('lmdb')
+  } catch (error) {
+    const unavailable = new Error('the library that keeps keys, lmdb, does not run on this platform', { cause: error })
+    throw Object.assign(unavailable, { code: 'HW_KEYS_UNAVAILABLE' })
+  }
+  return lmdb.open<Buffer, Buffer>({
+    path,
+    noSubdir: true,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    cache: false,
+    compression: false,
+    maxDbs: 1,
+    // What has resolved is on disk, by LMDB's plain order of writing.
+    overlappingSync: false,
+  })
+}
+
+/** Empty files with the rights that ours have, their names durable. */
+async function makeAnew(path: string): Promise<void> {
+  for (const file of filesOf(path)) {
+    await fs.rm(file, { force: true })
+    await (await fs.open(file, 'wx', 0o600)).close()
+  }
+  const directory = await fs.open(dirname(path), 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await fs.stat(path)).size
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return /MDB_(?:INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|BAD_DBI|INCOMPATIBLE)/u.test(String(error))
+}
+
+class LmdbKeyView implements KeyView {
+  readonly #database: Database
+  readonly #history: number
+  #lsn: number
+  /** Where the next look for what may be forgotten begins. */
+  #lookFrom: Buffer = stampKey
+
+  constructor(database: Database, history: number) {
+    this.#database = database
+    this.#history = history
+    this.#lsn = database.getBinary(stampKey)!.readDoubleLE(8)
+  }
+
+  get lsn(): number {
+    return this.#lsn
+  }
+
+  get(queue: number, key: string): KeyEntry | undefined {
+    const value = this.#database.getBinaryFast(digestOf(queue, key))
+    return value === undefined ? undefined : decodeEntry(value)
+  }
+
+  async write(changes: readonly KeyChange[], lsn: number, forgets?: KeyForgetting): Promise<void> {
+    const database = this.#database
+    const forgotten = forgets === undefined ? [] : this.#look(changes, forgets)
+    try {
+      await database.batch(() => {
+        for (const digest of forgotten) void database.remove(digest)
+        for (const { queue, key, entry } of changes) void database.put(digestOf(queue, key), encodeEntry(queue, entry))
+        void database.put(stampKey, encodeStamp(this.#history, lsn))
+      })
+    } catch (error) {
+      throw asDiskError(error)
+    }
+    // Later reads must not be served from the state before.
+    database.resetReadTxn()
+    this.#lsn = lsn
+  }
+
+  /** Entries that may go, among the next ones. */
+  #look(changes: readonly KeyChange[], forgets: KeyForgetting): Buffer[] {
+    let count = 0
+    for (const { entry } of changes) if (entry.end !== undefined) count += looksPerEnd
+    const found: Buffer[] = []
+    if (count === 0) return found
+    let last: Buffer = stampKey
+    let looked = 0
+    for (const { key, value } of this.#database.getRange({ start: this.#lookFrom, limit: count + 1 })) {
+      looked++
+      last = key
+      if (value.length !== endedBytes) continue
+      const entry = decodeEntry(value)
+      if (forgets(value.readUInt16BE(endedBytes - 2), entry.id, entry.end!.endedAt)) found.push(Buffer.from(key))
+    }
+    this.#lookFrom = looked > count ? Buffer.from(last) : stampKey
+    return found
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+}
+
+function digestOf(queue: number, key: string): Buffer {
+  return hash('sha256', `${queue} ${key}`, 'buffer').subarray(0, digestBytes)
+}
+
+function encodeStamp(history: number, lsn: number): Buffer {
+  const bytes = Buffer.alloc(stampBytes)
+  bytes.writeDoubleLE(history, 0)
+  bytes.writeDoubleLE(lsn, 8)
+  return bytes
+}
+
+function encodeEntry(queue: number, { id, end }: KeyEntry): Buffer {
+  const bytes = Buffer.alloc(end === undefined ? idBytes : endedBytes)
+  bytes.writeUIntBE(Math.floor(id / uint32Limit), 0, 3)
+  bytes.writeUInt32BE(id % uint32Limit, 3)
+  if (end !== undefined) {
+    bytes.writeUIntBE(Math.min(Math.max(end.endedAt, 0), wholeLimit - 1), idBytes, 6)
+    bytes.writeUIntBE(end.fireAt, idBytes + 6, 6)
+    bytes.writeUInt32BE(end.generation, idBytes + 12)
+    bytes.writeUInt16BE(queue, idBytes + 16)
+  }
+  return bytes
+}
+
+function decodeEntry(bytes: Buffer): KeyEntry {
+  const id = bytes.readUIntBE(0, 3) * uint32Limit + bytes.readUInt32BE(3)
+  if (bytes.length !== endedBytes) return { id, end: undefined }
+  return {
+    id,
+    end: {
+      endedAt: bytes.readUIntBE(idBytes, 6),
+      fireAt: bytes.readUIntBE(idBytes + 6, 6),
+      generation: bytes.readUInt32BE(idBytes + 12),
+    },
+  }
+}
+
+/** LMDB tells errors of the operating system by their text. */
+function asDiskError(error: unknown): Error {
+  const text = String((error as { message?: unknown }).message ?? error)
+  const code = /no space left|MDB_MAP_FULL/iu.test(text) ? 'ENOSPC' : /quota/iu.test(text) ? 'EDQUOT' : 'EIO'
+  return Object.assign(new Error(`the view of keys could not be written: ${text}`, { cause: error }), { code })
+}
