@@ -4,6 +4,7 @@ import { openEngineOn } from './engine/open.ts'
 import type { Engine } from './engine/engine.ts'
 import type { EngineOptions } from './engine/options.ts'
 import { verifyDirectory, type Verification } from './engine/verify.ts'
+import type { AnyQueues, QueueMap } from './model/typed-queues.ts'
 import { createNodePlatform } from './platform/node/node-platform.ts'
 
 /**
@@ -12,7 +13,9 @@ import { createNodePlatform } from './platform/node/node-platform.ts'
  * Refused with HW_DIRECTORY_LOCKED, HW_DIRECTORY_UNUSABLE, HW_FORMAT_NEWER, HW_CORRUPT, HW_DISK_FULL, HW_DISK_FAILED or,
  * for its options, HW_INVALID_OPTIONS, HW_UNKNOWN_FIELD and the like.
  */
-export function openEngine(options: EngineOptions): Promise<Engine> {
+export function openEngine<Queues extends QueueMap = AnyQueues>(
+  options: EngineOptions<Queues>,
+): Promise<Engine<Queues>> {
   const platform = createNodePlatform({
     jobsModule: new URL('./engine/jobs.js', import.meta.url),
     keepAlive: options?.ref !== false,
@@ -43,3 +46,5 @@ export { HourwheelError, type ErrorCode } from './model/errors.ts'
 export type * from './model/hourwheel.ts'
 export type { Duration } from './model/durations.ts'
 export type { RetryOptions } from './model/retry.ts'
+export type * from './model/standard-schema.ts'
+export type * from './model/typed-queues.ts'

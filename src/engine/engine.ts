@@ -27,10 +27,12 @@ import type {
   RescheduleAnswer,
   RescheduleInput,
   Stats,
-  TaskInput,
+  TaskOf,
+  TasksOf,
 } from '../model/hourwheel.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
+import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
@@ -43,7 +45,7 @@ import { wholeIn } from './options.ts'
 import { calendarOf, statsOf } from './stats.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
 
-export class Engine implements Hourwheel {
+export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
   readonly #core: Core
   readonly #lifecycle: Lifecycle
   readonly deadLetters: DeadLetters
@@ -60,12 +62,12 @@ export class Engine implements Hourwheel {
   }
 
   /** Accepts one task; resolves once it is on disk. */
-  schedule(task: TaskInput): Promise<Receipt> {
+  schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt> {
     return schedule(this.#core, task)
   }
 
   /** Accepts up to 10,000 tasks or 8 MiB as one durable unit: all or none. An error carries the `index` of the bad task. */
-  scheduleMany(tasks: readonly TaskInput[]): Promise<Receipt[]> {
+  scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]> {
     return scheduleMany(this.#core, tasks)
   }
 
@@ -88,7 +90,11 @@ export class Engine implements Hourwheel {
   }
 
   /** Runs the due tasks of a queue in this thread. One handler a queue. */
-  async handle(queue: string, handler: Handler, options: HandleOptions = {}): Promise<HandlerHandle> {
+  async handle<Name extends QueueName<Queues>>(
+    queue: Name,
+    handler: Handler<PayloadOutput<Queues, Name>, Queues>,
+    options: HandleOptions = {},
+  ): Promise<HandlerHandle> {
     const core = this.#core
     core.assertOpen()
     checkQueueName(queue)
@@ -111,7 +117,7 @@ export class Engine implements Hourwheel {
     if (core.dispatcher.hasConsumer(runtime.number)) {
       throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler already; stop it first`)
     }
-    const consumer = newConsumer(runtime, core.inlineExecutor(handler), () => concurrency, { timeoutMs })
+    const consumer = newConsumer(runtime, core.inlineExecutor(handler as Handler), () => concurrency, { timeoutMs })
     core.dispatcher.addConsumer(consumer)
     core.ticker.poke()
     return { stop: () => core.dispatcher.removeConsumer(consumer) }

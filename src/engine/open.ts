@@ -223,7 +223,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     fenceBase: openCount * 2 ** 32,
     taskBytes: (row: number) => recorder.taskBytes(row),
     idText,
-    encodeNext: (task: TaskInput) => 
+    encodeNext: (task: TaskInput) =>
       encodeTask(withValidPayloadNow(settings.queues, task), clock.wallMs(), settings.payloadBytesMax, queueOf),
   }
   const failed = (error: unknown): void => lifecycle.fail(error)

@@ -3,17 +3,19 @@
 import { parseDuration, type Duration } from '../model/durations.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
-import type { QueueOptions } from '../model/hourwheel.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
+import type { QueueMap, QueueOptions } from '../model/typed-queues.ts'
+import { checkSchema } from './payload-schema.ts'
 import type { QueueSettings } from './queue-runtime.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
 
-export interface EngineOptions {
+export interface EngineOptions<Queues extends QueueMap = QueueMap> {
   /** The data directory; created when it is not there. One engine owns it at a time. */
   dir: string
-  queues?: Readonly<Record<string, QueueOptions>> | undefined
+  /** Settings of queues by name; all have defaults. A schema as `payload` types and validates what is scheduled. */
+  queues?: (Queues & KnownFields<Queues>) | undefined
   /** Memory for the bytes of near tasks. Default 256 MiB; each queue may use a quarter. */
   nearBytesMax?: number | undefined
   /** How far ahead of their fire time tasks are brought into memory, memory permitting. Default 10 minutes. */
@@ -28,6 +30,11 @@ export interface EngineOptions {
   ref?: boolean | undefined
   /** A jump of the wall clock beyond these holds firing until it is put right: while running (1 day), over a stop (30 days). */
   clock?: { forwardJumpMax?: Duration | undefined; downtimeMax?: Duration | undefined } | undefined
+}
+
+/** Makes the compiler refuse fields that queues do not have. */
+type KnownFields<Queues> = {
+  readonly [Name in keyof Queues]: { readonly [Field in Exclude<keyof Queues[Name], keyof QueueOptions>]: never }
 }
 
 export interface EngineSettings {
@@ -88,7 +95,7 @@ export function parseOptions(options: EngineOptions): EngineSettings {
   }
 }
 
-function parseQueues(queues: Readonly<Record<string, QueueOptions>>): Map<string, QueueSettings> {
+function parseQueues(queues: QueueMap): Map<string, QueueSettings> {
   if (typeof queues !== 'object' || queues === null) {
     throw refuse('HW_INVALID_OPTIONS', 'queues must be an object of queue name to options')
   }
@@ -98,13 +105,14 @@ function parseQueues(queues: Readonly<Record<string, QueueOptions>>): Map<string
     if (typeof options !== 'object' || options === null) {
       throw refuse('HW_INVALID_OPTIONS', `the options of queue '${name}' must be an object`)
     }
-    checkFields(options, ['retry', 'timeout'], `queue '${name}'`)
+    checkFields(options, ['payload', 'retry', 'timeout'], `queue '${name}'`)
     parsed.set(name, {
       retry: mergeRetry(defaultRetryPolicy, options.retry === undefined ? undefined : parseRetry(options.retry)),
       timeoutMs:
         options.timeout === undefined
           ? defaultQueueSettings.timeoutMs
           : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
+      payload: options.payload === undefined ? undefined : checkSchema(options.payload, name),
     })
   }
   return parsed

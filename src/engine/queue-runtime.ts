@@ -9,11 +9,14 @@
 import { RowList } from '../wheel/row-list.ts'
 import type { QueueLedger } from '../model/ledger.ts'
 import type { RetryPolicy } from '../model/retry.ts'
+import type { StandardSchemaV1 } from '../model/standard-schema.ts'
 import type { TaskTable } from '../wheel/task-table.ts'
 
 export interface QueueSettings {
   retry: RetryPolicy
   timeoutMs: number
+  /** What its payloads are checked with when they are scheduled. */
+  payload?: StandardSchemaV1 | undefined
 }
 
 export class QueueRuntime {

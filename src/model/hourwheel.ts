@@ -5,6 +5,7 @@
 
 import type { Duration } from './durations.ts'
 import type { RetryOptions } from './retry.ts'
+import type { AnyQueues, PayloadInput, PayloadOutput, QueueName } from './typed-queues.ts'
 
 /** Anything with `epochMilliseconds`, such as a Temporal.Instant. */
 export interface InstantLike {
@@ -28,6 +29,19 @@ export interface TaskInput {
   expiresAt?: InstantInput | undefined
   headers?: Readonly<Record<string, string>> | undefined
 }
+
+/** One task to schedule, with the payload that its queue takes. */
+export type TaskOf<Queues, Name extends string> = Omit<TaskInput, 'queue' | 'payload'> & {
+  queue: Name
+} & PayloadField<PayloadInput<Queues, Name>>
+
+/** Tasks of one queue or of several, each with the payload of its own. */
+export type TasksOf<Queues, Names extends readonly string[]> = readonly [
+  ...{ [At in keyof Names]: TaskOf<Queues, Names[At]> },
+]
+
+/** The payload may be left out where undefined is one. */
+type PayloadField<Payload> = undefined extends Payload ? { payload?: Payload | undefined } : { payload: Payload }
 
 export interface Receipt {
   /** 14 characters; sorts by hour. */
@@ -101,14 +115,14 @@ export interface ListInput {
 export type ListedTask = TaskView & { readonly cursor: string }
 
 /** A task as its handler sees it. */
-export interface Task {
+export interface Task<Payload = unknown> {
   readonly id: string
   readonly queue: string
-  readonly payload: unknown
+  readonly payload: Payload
   readonly headers: Readonly<Record<string, string>>
 }
 
-export interface AttemptContext {
+export interface AttemptContext<Queues = AnyQueues> {
   /** Aborted when the attempt times out, is cancelled, or the engine closes. */
   readonly signal: AbortSignal
   /** 1 for the first attempt. */
@@ -122,10 +136,13 @@ export interface AttemptContext {
   /** Ends the task as a dead letter; call it and return, or throw what it returns. */
   deadLetter(reason: string): Error
   /** Schedules one successor, durably in the same step as this attempt's success. Validated at once. */
-  scheduleNext(task: TaskInput): void
+  scheduleNext<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): void
 }
 
-export type Handler = (task: Task, context: AttemptContext) => unknown
+export type Handler<Payload = unknown, Queues = AnyQueues> = (
+  task: Task<Payload>,
+  context: AttemptContext<Queues>,
+) => unknown
 
 export interface HandleOptions {
   /** How many attempts run at once. Default 100. */
@@ -172,12 +189,6 @@ export interface NackInput {
   /** No further attempt: a dead letter. */
   dead?: boolean | undefined
   error?: string | undefined
-}
-
-export interface QueueOptions {
-  retry?: RetryOptions | undefined
-  /** How long one attempt may take. Default 60 s. */
-  timeout?: Duration | undefined
 }
 
 export interface QueueCounters {
@@ -271,17 +282,22 @@ export interface Closed {
   readonly error?: Error | undefined
 }
 
-export interface Hourwheel {
+/** `Queues`: those given at open, which type the payloads. */
+export interface Hourwheel<Queues = AnyQueues> {
   /** Resolves once the task is on disk. */
-  schedule(task: TaskInput): Promise<Receipt>
+  schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt>
   /** One durable unit: all or none; receipts in order. */
-  scheduleMany(tasks: readonly TaskInput[]): Promise<Receipt[]>
+  scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]>
   cancel(ref: string): Promise<CancelAnswer>
   reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer>
   get(ref: string): Promise<GetAnswer | undefined>
   /** In fire order. */
   list(input?: ListInput): AsyncIterable<ListedTask>
-  handle(queue: string, handler: Handler, options?: HandleOptions): Promise<HandlerHandle>
+  handle<Name extends QueueName<Queues>>(
+    queue: Name,
+    handler: Handler<PayloadOutput<Queues, Name>, Queues>,
+    options?: HandleOptions,
+  ): Promise<HandlerHandle>
   /** Due tasks for the caller to run; an empty array when none came in time. Competes with `handle`. */
   lease(queue: string, input?: LeaseInput): Promise<LeasedTask[]>
   ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer>

@@ -165,11 +165,18 @@ function whatIsWrong(value: unknown): string | undefined {
 }
 
 function refused(path: readonly (string | number)[], wrong: string): HourwheelError {
+  const at = payloadPath(path)
+  return refuse('HW_INVALID_PAYLOAD', `${at} ${wrong}`, { details: { path: at } })
+}
+
+/** How messages and details name a value inside a payload: `payload.user.tags[3]`. */
+export function payloadPath(path: readonly PropertyKey[]): string {
   let at = 'payload'
   for (const step of path) {
-    at += typeof step === 'number' ? `[${step}]` : /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${shown(step)}]`
+    const isPlain = typeof step === 'string' && /^[A-Za-z_$][\w$]*$/.test(step)
+    at += isPlain ? `.${step}` : `[${typeof step === 'number' ? step : shown(step)}]`
   }
-  return refuse('HW_INVALID_PAYLOAD', `${at} ${wrong}`, { details: { path: at } })
+  return at
 }
 
 function tooLarge(bytes: string, payloadBytesMax: number): HourwheelError {

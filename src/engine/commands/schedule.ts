@@ -6,16 +6,34 @@ import { limits } from '../../model/limits.ts'
 import { newBytesMax } from '../../model/records.ts'
 import type { Core } from '../core.ts'
 import { idText } from '../core.ts'
+import { withValidPayload } from '../payload-schema.ts'
 import { encodeTask, type EncodedTask } from '../task-encoder.ts'
 
 export function schedule(core: Core, task: TaskInput): Promise<Receipt> {
   return new Promise((resolve, reject) => {
     core.assertOpen()
-    const encoded = encodeTask(task, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
-    if (core.admission.count === 0 && tryOne(core, encoded, resolve, reject)) return
-    const bytes = newBytesMax(encoded.payload, encoded.extras)
-    core.admission.admit(bytes, core.log.diskFull, () => tryOne(core, encoded, resolve, reject), reject)
+    const valid = withValidPayload(core.settings.queues, task)
+    if (valid instanceof Promise) {
+      valid
+        .then((task) => {
+          core.assertOpen()
+          scheduleValid(core, task, resolve, reject)
+        })
+        .catch(reject)
+    } else scheduleValid(core, valid, resolve, reject)
   })
+}
+
+function scheduleValid(
+  core: Core,
+  task: TaskInput,
+  resolve: (receipt: Receipt) => void,
+  reject: (error: Error) => void,
+): void {
+  const encoded = encodeTask(task, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
+  if (core.admission.count === 0 && tryOne(core, encoded, resolve, reject)) return
+  const bytes = newBytesMax(encoded.payload, encoded.extras)
+  core.admission.admit(bytes, core.log.diskFull, () => tryOne(core, encoded, resolve, reject), reject)
 }
 
 function tryOne(
@@ -54,41 +72,80 @@ export function scheduleMany(core: Core, tasks: readonly TaskInput[]): Promise<R
       resolve([])
       return
     }
-    const now = core.platform.clock.wallMs()
-    const encoded: EncodedTask[] = new Array<EncodedTask>(tasks.length)
-    let bytes = 0
-    for (let index = 0; index < tasks.length; index++) {
-      try {
-        encoded[index] = encodeTask(tasks[index], now, core.settings.payloadBytesMax, core.queueOf)
-      } catch (error) {
-        throw atIndex(error, index)
-      }
-      bytes += newBytesMax(encoded[index]!.payload, encoded[index]!.extras) + 4
+    if (core.settings.queues.size === 0) {
+      scheduleValidMany(core, tasks as readonly TaskInput[], resolve, reject)
+      return
     }
-    if (bytes > limits.batchBytesMax) {
-      throw refuse('HW_BATCH_TOO_LARGE', `the batch takes ${bytes} bytes; at most ${limits.batchBytesMax} are allowed`)
-    }
-    core.admission.admit(
-      bytes,
-      core.log.diskFull,
-      () => {
-        if (!core.log.beginGroup(encoded.length, bytes, 'new')) return false
-        const receipts: Receipt[] = new Array<Receipt>(encoded.length)
-        let lsn = 0
-        let earliest = Infinity
-        for (let index = 0; index < encoded.length; index++) {
-          const task = encoded[index]!
-          lsn = core.recorder.fresh(task.queue, task.fireAt, task.payload, task.extras)
-          receipts[index] = receiptOf(core, task.fireAt)
-          if (task.fireAt < earliest) earliest = task.fireAt
-        }
-        core.log.endGroup()
-        core.waiters.push(lsn, resolve, reject, receipts)
-        core.log.needSync()
-        core.ticker.noticeFireAt(earliest)
-        return true
-      },
-      reject,
-    )
+    const valid = validMany(core, tasks as readonly TaskInput[])
+    if (valid instanceof Promise) {
+      valid
+        .then((tasks) => {
+          core.assertOpen()
+          scheduleValidMany(core, tasks, resolve, reject)
+        })
+        .catch(reject)
+    } else scheduleValidMany(core, valid, resolve, reject)
   })
+}
+
+/** A promise when the schema of any of them made one. */
+function validMany(core: Core, tasks: readonly TaskInput[]): TaskInput[] | Promise<TaskInput[]> {
+  let waits = false
+  const valid = tasks.map((task, index) => {
+    try {
+      const one = withValidPayload(core.settings.queues, task)
+      if (!(one instanceof Promise)) return one
+      waits = true
+      return one.catch((error: unknown) => {
+        throw atIndex(error, index)
+      })
+    } catch (error) {
+      throw atIndex(error, index)
+    }
+  })
+  return waits ? Promise.all(valid.map((one) => Promise.resolve(one))) : (valid as TaskInput[])
+}
+
+function scheduleValidMany(
+  core: Core,
+  tasks: readonly TaskInput[],
+  resolve: (receipts: Receipt[]) => void,
+  reject: (error: Error) => void,
+): void {
+  const now = core.platform.clock.wallMs()
+  const encoded: EncodedTask[] = new Array<EncodedTask>(tasks.length)
+  let bytes = 0
+  for (let index = 0; index < tasks.length; index++) {
+    try {
+      encoded[index] = encodeTask(tasks[index]!, now, core.settings.payloadBytesMax, core.queueOf)
+    } catch (error) {
+      throw atIndex(error, index)
+    }
+    bytes += newBytesMax(encoded[index]!.payload, encoded[index]!.extras) + 4
+  }
+  if (bytes > limits.batchBytesMax) {
+    throw refuse('HW_BATCH_TOO_LARGE', `the batch takes ${bytes} bytes; at most ${limits.batchBytesMax} are allowed`)
+  }
+  core.admission.admit(
+    bytes,
+    core.log.diskFull,
+    () => {
+      if (!core.log.beginGroup(encoded.length, bytes, 'new')) return false
+      const receipts: Receipt[] = new Array<Receipt>(encoded.length)
+      let lsn = 0
+      let earliest = Infinity
+      for (let index = 0; index < encoded.length; index++) {
+        const task = encoded[index]!
+        lsn = core.recorder.fresh(task.queue, task.fireAt, task.payload, task.extras)
+        receipts[index] = receiptOf(core, task.fireAt)
+        if (task.fireAt < earliest) earliest = task.fireAt
+      }
+      core.log.endGroup()
+      core.waiters.push(lsn, resolve, reject, receipts)
+      core.log.needSync()
+      core.ticker.noticeFireAt(earliest)
+      return true
+    },
+    reject,
+  )
 }

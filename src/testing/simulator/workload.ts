@@ -1,7 +1,8 @@
 /** Random tasks, engines and handlers for the simulator, all drawn from the run's seed. */
 
 import type { EngineOptions } from '../../engine/options.ts'
-import type { QueueOptions, TaskInput } from '../../model/hourwheel.ts'
+import type { TaskInput } from '../../model/hourwheel.ts'
+import type { QueueOptions } from '../../model/typed-queues.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { TaskSpec } from './task-model.ts'
