@@ -23,6 +23,8 @@ export class Disturbances {
   /** Names whose sync failed are lost for the simulated disk until the power goes. */
   needsPowerCut = false
   #steppedMs = -Infinity
+  /** The largest wall clock that the engine had no reason to doubt. */
+  #believedMax = -Infinity
 
   constructor(machine: SimulatedMachine, checker: Checker, random: SeededRandom) {
     this.#machine = machine
@@ -60,7 +62,10 @@ export class Disturbances {
 
   opened(): void {
     // A clock that is no further ahead than a stop may last is trusted from now on.
-    if (this.#aheadMs > 0 && !this.#staysHeld) this.#trust()
+    if (this.#aheadMs > 0 && !this.#staysHeld) {
+      this.#trust()
+      this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
+    }
   }
 
   crashAfter(steps: number, crash: () => void): void {
@@ -135,9 +140,13 @@ export class Disturbances {
     this.#checker.journal.note('', 'disk: room again')
   }
 
-  /** Nothing is wrong with the disk or the clock. */
+  /**
+   * Nothing is wrong with the disk or the clock. After a clock was believed and set back by more than a day, hours to come
+   * are retired, and what is scheduled for them may be late when it is more than memory holds.
+   */
   get quiet(): boolean {
-    return this.#aheadMs === 0 && !this.#deadly && !this.diskIsFull
+    const setBackMs = this.#believedMax - this.#machine.clock.wallMs()
+    return this.#aheadMs === 0 && !this.#deadly && !this.diskIsFull && setBackMs < 23 * hourMs
   }
 
   /** The engine may have stopped itself. */
@@ -195,7 +204,9 @@ export class Disturbances {
   }
 
   #step(ms: number): void {
+    if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
     this.#machine.clock.step(ms)
+    if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
     const wallMs = this.#checker.sampleWall()
     this.#checker.journal.note('', `clock stepped by ${ms} ms to ${wallMs}`)
   }
