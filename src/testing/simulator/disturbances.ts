@@ -44,7 +44,8 @@ export class Disturbances {
     else if (!soundDisk && random.chance(0.12)) {
       this.#deadly = true
       const code = random.pick(['EIO', 'EMFILE', 'ENOSPC'])
-      this.needsPowerCut = code === 'EIO'
+      // It may hit the sync of a directory.
+      this.needsPowerCut = true
       this.#machine.disk.faults.add({ code, first: random.between(1, 50), times: random.pick([1, 1, 1_000]) })
       this.#checker.journal.note('', `fault at open: ${code}`)
     }

@@ -270,7 +270,7 @@ class Simulation {
   /** The engine has stopped by itself, or closed. */
   async #stopped(life: Life, closed: { reason: string; error?: Error | undefined }): Promise<void> {
     const { loop } = this.#machine
-    await loop.advanceBy(50, { eventsMax })
+    await loop.advanceBy(2 * secondMs, { eventsMax })
     if (life.over) return
     const { error } = closed
     if (closed.reason === 'failed') {
