@@ -9,6 +9,7 @@
 
 import { errorCatalogue, HourwheelError, refuse, type ErrorCode, type ErrorDetails } from '../model/errors.ts'
 import type { Closed } from '../model/hourwheel.ts'
+import { isDiskFull } from '../storage/wal/disk-trouble.ts'
 
 export interface Stoppable {
   /** Starts nothing new, and waits for what runs. */
@@ -84,13 +85,14 @@ export class Lifecycle {
 }
 
 /** Errors of the disk keep their meaning; errors that crossed a thread have lost their class, but not their code. */
-function asEngineError(cause: unknown): HourwheelError {
+export function asEngineError(cause: unknown): HourwheelError {
   if (cause instanceof HourwheelError) return cause
   const text = cause instanceof Error ? cause.message : String(cause)
   const { code, details } = (cause ?? {}) as { code?: unknown; details?: ErrorDetails }
   if (typeof code === 'string') {
     if (Object.hasOwn(errorCatalogue, code)) return refuse(code as ErrorCode, text, { details, cause })
-    if (/^E[A-Z0-9]+$/u.test(code)) return refuse('HW_DISK_FAILED', text, { cause })
+    if (/^E[A-Z0-9]+$/u.test(code))
+      return refuse(isDiskFull(cause) ? 'HW_DISK_FULL' : 'HW_DISK_FAILED', text, { cause })
   }
   return refuse('HW_INTERNAL', `the engine stopped itself: ${text}`, { cause })
 }

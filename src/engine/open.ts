@@ -26,7 +26,7 @@ import { takeDirectory } from './directory.ts'
 import { Engine } from './engine.ts'
 import { Events } from './events.ts'
 import { Exclusive } from './exclusive.ts'
-import { Lifecycle } from './lifecycle.ts'
+import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
 import { defaultQueueSettings, parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
 import { loseLeases } from './lost-leases.ts'
@@ -65,8 +65,9 @@ export async function openEngineOn(
     lock = await takeDirectory(platform, settings.directory)
     return await compose(platform, settings, release)
   } catch (error) {
-    await release()
-    throw error
+    // What releasing meets says nothing new about why there is no engine.
+    await release().catch(() => undefined)
+    throw asEngineError(error)
   }
 }
 
