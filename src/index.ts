@@ -18,6 +18,7 @@ export function openEngine<Queues extends QueueMap = AnyQueues>(
 ): Promise<Engine<Queues>> {
   const platform = createNodePlatform({
     jobsModule: new URL('./engine/jobs.js', import.meta.url),
+    runnerModule: new URL('./engine/handler-thread.js', import.meta.url),
     keepAlive: options?.ref !== false,
   })
   return openEngineOn(platform, options, () => platform.close())
@@ -31,7 +32,7 @@ export async function verify(options: {
   dir: string
   onFile?: ((file: string) => void) | undefined
 }): Promise<Verification> {
-  const platform = createNodePlatform({ jobsModule: undefined, keepAlive: true })
+  const platform = createNodePlatform({ jobsModule: undefined, runnerModule: undefined, keepAlive: true })
   try {
     return await verifyDirectory(platform, options.dir, options.onFile)
   } finally {

@@ -345,6 +345,7 @@ export class Dispatcher implements Answers {
       attempt.settled = true
       attempt.consumer.executor.abort(attempt, error, true)
     }
+    for (const { executor } of this.#consumers.values()) void executor.close()
   }
 
   /**

@@ -1,9 +1,6 @@
 /** The engine as its users see it: each member checks that the engine is open and hands over to a command. */
 
-import { newConsumer } from '../delivery/consumer.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
-import { refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
 import type {
   AckInput,
   CalendarHour,
@@ -12,9 +9,9 @@ import type {
   DeadLetters,
   EngineEvents,
   GetAnswer,
-  HandleOptions,
   Handler,
   HandlerHandle,
+  HandlerModule,
   Hourwheel,
   InstantInput,
   LateAnswer,
@@ -22,6 +19,7 @@ import type {
   LeaseInput,
   ListedTask,
   ListInput,
+  ModuleOptions,
   NackInput,
   Receipt,
   RescheduleAnswer,
@@ -30,20 +28,18 @@ import type {
   TaskOf,
   TasksOf,
 } from '../model/hourwheel.ts'
-import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
+import { handle } from './commands/handle.ts'
 import { ack, extend, lease, nack } from './commands/lease.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
 import { told, type Lifecycle } from './lifecycle.ts'
-import { wholeIn } from './options.ts'
 import { calendarOf, statsOf } from './stats.ts'
-import { checkTimeoutMs } from './task-encoder.ts'
 
 export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
   readonly #core: Core
@@ -89,38 +85,16 @@ export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
     return list(this.#core, input)
   }
 
-  /** Runs the due tasks of a queue in this thread. One handler a queue. */
-  async handle<Name extends QueueName<Queues>>(
+  /**
+   * Runs the due tasks of a queue: a function in this thread, or the default export of `{ module }` in threads of its own; then
+   * it resolves once the module is loaded. One handler a queue.
+   */
+  handle<Name extends QueueName<Queues>>(
     queue: Name,
-    handler: Handler<PayloadOutput<Queues, Name>, Queues>,
-    options: HandleOptions = {},
+    handler: Handler<PayloadOutput<Queues, Name>, Queues> | HandlerModule,
+    options: ModuleOptions = {},
   ): Promise<HandlerHandle> {
-    const core = this.#core
-    core.assertOpen()
-    checkQueueName(queue)
-    if (typeof handler !== 'function') {
-      throw refuse('HW_HANDLER_INVALID', `the handler of queue '${queue}' must be a function`)
-    }
-    if (typeof options !== 'object' || options === null) {
-      throw refuse('HW_INVALID_OPTIONS', 'the options of handle must be an object')
-    }
-    checkFields(options, ['concurrency', 'timeout'], 'handle')
-    const concurrency = wholeIn(
-      options.concurrency ?? limits.concurrencyDefault,
-      1,
-      limits.concurrencyMax,
-      'concurrency',
-    )
-    const timeoutMs =
-      options.timeout === undefined ? undefined : checkTimeoutMs(parseDuration(options.timeout, 'timeout'))
-    const runtime = core.queueOf(queue)
-    if (core.dispatcher.hasConsumer(runtime.number)) {
-      throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler already; stop it first`)
-    }
-    const consumer = newConsumer(runtime, core.inlineExecutor(handler as Handler), () => concurrency, { timeoutMs })
-    core.dispatcher.addConsumer(consumer)
-    core.ticker.poke()
-    return { stop: () => core.dispatcher.removeConsumer(consumer) }
+    return handle(this.#core, queue, handler as Handler | HandlerModule, options)
   }
 
   /** Due tasks for the caller to run; waits up to `wait` for the first. Competes with `handle` for the queue's tasks. */

@@ -150,6 +150,30 @@ export interface HandleOptions {
   timeout?: Duration | undefined
 }
 
+/** A module whose default export is a `Handler`, ESM or CommonJS. */
+export interface HandlerModule {
+  /** Its URL, such as `new URL('./thumbs.js', import.meta.url)`, or the text of one. */
+  module: { readonly href: string } | string
+}
+
+/** Memory of one thread, in MiB; Node's choice where not given. */
+export interface ThreadMemory {
+  readonly maxOldGenerationSizeMb?: number | undefined
+  readonly maxYoungGenerationSizeMb?: number | undefined
+  readonly codeRangeSizeMb?: number | undefined
+  readonly stackSizeMb?: number | undefined
+}
+
+/** For a handler in this thread, those of `HandleOptions`; `threads` and `resourceLimits` are for a module. */
+export interface ModuleOptions extends HandleOptions {
+  /** How many attempts run at once, in all threads together. Default for a module: the number of cores. */
+  concurrency?: number | undefined
+  /** At most `concurrency`. Default: the number of cores, or `concurrency` if that is less. */
+  threads?: number | undefined
+  /** A thread that needs more dies, which fails the attempts that run in it. */
+  resourceLimits?: ThreadMemory | undefined
+}
+
 export interface HandlerHandle {
   /** No new attempts; resolves when the running ones have ended. */
   stop(): Promise<void>

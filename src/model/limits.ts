@@ -19,6 +19,8 @@ const table = {
   /** Default number of attempts that a queue's inline handler runs at once. */
   concurrencyDefault: 100,
   concurrencyMax: 100_000,
+  /** Worker threads of one handler. */
+  threadsMax: 256,
   /** The engine looks at the clock at least this often, whatever is due next. */
   timerSleepMsMax: 1_000,
   leaseMsMin: 100,

@@ -127,11 +127,50 @@ export interface Threads {
   close(): Promise<void>
 }
 
+/** Memory that one thread may use, in MiB; what is not given is the platform's choice. */
+export interface ThreadLimits {
+  readonly maxOldGenerationSizeMb?: number | undefined
+  readonly maxYoungGenerationSizeMb?: number | undefined
+  readonly codeRangeSizeMb?: number | undefined
+  readonly stackSizeMb?: number | undefined
+}
+
+/** Threads that run the handlers of a module. */
+export interface HandlerThreads {
+  /** How many threads this machine runs at once. */
+  readonly cores: number
+  /**
+   * Starts a thread and imports `module`, a URL, there; resolves once its default export, a function, waits for work.
+   * Rejects with an Error that says why it cannot. `setup` is for the thread, plain data.
+   */
+  start(module: string, setup: unknown, limits: ThreadLimits, listener: ThreadListener): Promise<HandlerThread>
+}
+
+export interface HandlerThread {
+  /** False as soon as it is known that the thread has died or will. */
+  readonly isAlive: boolean
+  /**
+   * Sends plain data; shared memory in it is shared. Resolves with the thread's answer, after all that it said before has
+   * been told. Rejects when the thread dies.
+   */
+  call(message: unknown): Promise<unknown>
+  /** Ends the thread whatever it is doing; resolves when nothing of it runs any more. */
+  terminate(): Promise<void>
+}
+
+export interface ThreadListener {
+  /** The thread says something unasked. */
+  said(message: unknown): void
+  /** Once, when nothing of the thread runs any more and all that it said has been told. Not while it starts. */
+  died(reason: string): void
+}
+
 export interface Platform {
   readonly clock: Clock
   readonly disk: Disk
   readonly random: Random
   readonly threads: Threads
+  readonly handlers: HandlerThreads
   /** Resolves to a lock, or to the owner that holds it (a sentence for the error message). */
   lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }>
 }

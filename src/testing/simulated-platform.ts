@@ -13,7 +13,9 @@
 
 import type { Jobs } from '../platform/jobs.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
+import type { CreateRunner } from '../platform/handler-runner.ts'
 import type { CrashPolicy } from './disk-model.ts'
+import { HandlersInPlace } from './handlers-in-place.ts'
 import { MemoryKeyStores } from './memory-key-view.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -31,6 +33,10 @@ export interface SimulatedMachineOptions {
   readonly jobs?: Jobs | undefined
   /** How often the thread of a job dies; 0 if not given. */
   readonly threadDeathChance?: number | undefined
+  /** What runs modules of handlers (`createRunner` of engine/handler-thread.ts), and how they are imported; none if not given. */
+  readonly handlers?:
+    | { readonly createRunner: CreateRunner; readonly load?: ((module: string) => Promise<unknown>) | undefined }
+    | undefined
   readonly disk?: Omit<SimulatedDiskOptions, 'loop' | 'random'> | undefined
 }
 
@@ -105,7 +111,7 @@ export class SimulatedMachine {
   #start(): Platform {
     const { loop } = this
     const disk = this.#disk
-    const { jobs = {}, threadDeathChance: deathChance } = this.#options
+    const { jobs = {}, threadDeathChance: deathChance, handlers } = this.#options
     const random = this.#platformRandom.fork('threads')
     const locks = this.#locks
     const { keys } = this
@@ -115,6 +121,7 @@ export class SimulatedMachine {
       disk,
       random: this.#platformRandom.fork('process'),
       threads: new SimulatedThreads({ loop, random, disk, jobs, deathChance }),
+      handlers: new HandlersInPlace({ clock: this.#clock, ...handlers }),
       async lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }> {
         await disk.stat(directory)
         if (locks.has(directory)) return { heldBy: 'another engine of this simulated process' }
