@@ -173,10 +173,10 @@ export interface Platform {
   readonly handlers: HandlerThreads
   /** Resolves to a lock, or to the owner that holds it (a sentence for the error message). */
   lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }>
-}
   /**
    * Opens the view of keys kept under this path. 'existing': undefined when there is none, or none of this `history` (a number
    * that tells directories apart), or it is damaged. 'anew': an empty one in place of whatever is there.
    */
   openKeyView(path: string, history: number, how: 'existing'): Promise<KeyView | undefined>
   openKeyView(path: string, history: number, how: 'anew'): Promise<KeyView>
+}
