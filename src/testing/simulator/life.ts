@@ -354,7 +354,8 @@ export class Life {
     if (error instanceof HourwheelError) {
       const { code, outcome } = error
       const expected = ['HW_CLOSED', 'HW_OVERLOADED', 'HW_DISK_FULL', 'HW_DISK_FAILED', 'HW_OUTCOME_UNKNOWN']
-      if (!expected.includes(code) || (code === 'HW_CLOSED' && !this.closing)) this.#checker.violate('errors', undefined, `${code}: ${error.message}`)
+      if (!expected.includes(code) || (code === 'HW_CLOSED' && !this.closing))
+        this.#checker.violate('errors', undefined, `${code}: ${error.message}`)
       return { code, outcome }
     }
     const { code = '', stack = '' } = error as { code?: string; stack?: string }
