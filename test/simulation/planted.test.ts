@@ -127,7 +127,7 @@ describe('damage that the engine must refuse', () => {
       await scheduleSome(machine, 60)
       machine.kill()
       const { disk } = machine
-      const path = disk.model.files().find((file) => /\/wal-1-1\.log$/.test(file))!
+      const path = disk.model.files().find((file) => file.endsWith('/wal-1-1.log'))!
       const bytes = disk.contents(path)
       const at = 64 + Math.floor((bytes.findLastIndex((byte) => byte !== 0) - 64) * back)
       disk.corrupt(path, at, new Uint8Array([bytes[at]! ^ 0x40]))
