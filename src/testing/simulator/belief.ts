@@ -10,8 +10,8 @@ export const endedStates: number = state.succeeded | state.cancelled | state.oth
 
 /** A fire time that the task may have. */
 export interface Candidate {
-  readonly fromAt: number
-  readonly toAt: number
+  fromAt: number
+  toAt: number
   /** Line of the journal that brought it up. */
   readonly seq: number
   /** The call that brought it up has no answer yet: it may still become true. */

@@ -97,6 +97,18 @@ export class CheckerCore {
     return now
   }
 
+  /** The wall clock was stepped: when a retry is due is not known while its failure may still wait to be recorded. */
+  clockStepped(): number {
+    for (const { since } of this.tasks.values()) {
+      for (const candidate of since.candidates) {
+        if (candidate.failedAttempt === undefined || candidate.fromAt === candidate.toAt) continue
+        candidate.fromAt = -Infinity
+        candidate.toAt = Infinity
+      }
+    }
+    return this.sampleWall()
+  }
+
   /** The wall clock is `ms` ahead of what may be trusted: what is due only by that must not start. */
   hold(ms: number): void {
     this.aheadMs = ms

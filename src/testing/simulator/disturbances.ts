@@ -208,7 +208,7 @@ export class Disturbances {
     if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
     this.#machine.clock.step(ms)
     if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
-    const wallMs = this.#checker.sampleWall()
+    const wallMs = this.#checker.clockStepped()
     this.#checker.journal.note('', `clock stepped by ${ms} ms to ${wallMs}`)
   }
 
