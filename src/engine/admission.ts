@@ -50,8 +50,8 @@ export class Admission {
     this.#waiting.push({ bytes, attempt, reject })
   }
 
-  /** There may be room again. */
-  retry(): void {
+  /** There may be room again. On a full disk nobody goes on waiting: that may last. */
+  retry(diskFull = false): void {
     let count = 0
     for (const waiting of this.#waiting) {
       if (!waiting.attempt()) break
@@ -59,6 +59,11 @@ export class Admission {
       count++
     }
     if (count > 0) this.#waiting.splice(0, count)
+    if (!diskFull) return
+    for (const { bytes, reject } of this.#waiting.splice(0)) {
+      this.#bytes -= bytes
+      reject(diskFullError())
+    }
   }
 
   /** The engine stops: all that wait, and all that come later, are given the error. */

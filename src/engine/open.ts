@@ -141,7 +141,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
       failed: (error) => lifecycle.fail(error),
       rotated: () => late.core?.checkpointer.poke(),
       room: () => {
-        admission.retry()
+        admission.retry(late.core?.log.diskFull)
         late.core?.dispatcher.logHasRoom()
       },
     },
