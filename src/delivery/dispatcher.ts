@@ -55,6 +55,8 @@ export class Dispatcher implements Answers {
   readonly deadlines: Deadlines = new Deadlines()
   /** Serves those who wait for tasks of a queue (lease-desk.ts); called whenever there may be some. */
   serveWaiting: (queueNumber: number) => void = () => undefined
+  /** An attempt's time is up at this wall clock; the ticker wants to know. */
+  deadlineSet: (wallMs: number) => void = () => undefined
   readonly #parts: DispatcherParts
   readonly #consumers: Map<number, Consumer> = new Map()
   /** Queues that ever had a consumer. */
@@ -250,8 +252,14 @@ export class Dispatcher implements Answers {
     attempt.consumer.running++
     const lateMs = startedAtMs - attempt.fireAt
     this.lateness.add(lateMs)
-    this.deadlines.add(attempt, this.#parts.clock.monotonicMs())
+    this.#addDeadline(attempt)
     this.#parts.events.fired(attempt, lateMs)
+  }
+
+  #addDeadline(attempt: Attempt): void {
+    const { clock } = this.#parts
+    this.deadlines.add(attempt, clock.monotonicMs())
+    if (attempt.timeoutMs < limits.timerSleepMsMax) this.deadlineSet(clock.wallMs() + attempt.timeoutMs)
   }
 
   succeeded(attempt: Attempt): void {
@@ -314,7 +322,7 @@ export class Dispatcher implements Answers {
   extend(attempt: Attempt, timeoutMs: number): void {
     this.deadlines.remove(attempt)
     attempt.timeoutMs = timeoutMs
-    this.deadlines.add(attempt, this.#parts.clock.monotonicMs())
+    this.#addDeadline(attempt)
   }
 
   /** A cancel came for a leased task: its handler is told. Answers the number of the attempt. */

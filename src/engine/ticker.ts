@@ -56,6 +56,7 @@ export class Ticker {
     this.#wallMs = parts.clock.wallMs()
     this.#monotonicMs = parts.clock.monotonicMs()
     this.#clockMsMax = parts.earlierClockMs
+    parts.dispatcher.deadlineSet = (wallMs) => this.noticeFireAt(wallMs)
   }
 
   get held(): boolean {

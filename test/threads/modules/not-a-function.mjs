@@ -1,0 +1,1 @@
+export default { handler: () => 1 }
