@@ -7,5 +7,14 @@ import { fire } from './fire.ts'
 import { memory } from './memory.ts'
 import { schedule } from './schedule.ts'
 import { storm } from './storm.ts'
+import { threadsBenchmark } from './threads.ts'
 
-export const benchmarks: Readonly<Record<string, Benchmark>> = { schedule, fire, memory, far, storm, backlog }
+export const benchmarks: Readonly<Record<string, Benchmark>> = {
+  schedule,
+  fire,
+  memory,
+  far,
+  storm,
+  backlog,
+  threads: threadsBenchmark,
+}

@@ -31,7 +31,8 @@ export class ThreadsRig {
     const retry = { attempts: options.attempts ?? 3, delay: options.retryDelay ?? '20ms', jitter: 0 }
     rig.engine = await openEngine({ dir: rig.directory, queues: { work: { retry } } })
     for (const name of ['fired', 'succeeded', 'attemptFailed', 'deadLettered', 'cancelled'] as const) {
-      const list = ((rig.told as Record<string, unknown[]>)[name] = [])
+      const list: unknown[] = []
+      Object.assign(rig.told, { [name]: list })
       rig.engine.on(name, (event: unknown) => void list.push(event))
     }
     await rig.engine.handle('report', ({ payload }) => void rig.reports.push(payload))
