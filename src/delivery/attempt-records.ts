@@ -19,6 +19,8 @@ export interface NextVersion {
   readonly attempt: number
   readonly generation: number
   readonly extras: Uint8Array | undefined
+  /** Absent: the payload stays. */
+  readonly payload?: { readonly kind: number; readonly bytes: Uint8Array } | undefined
 }
 
 export interface Death {
@@ -57,7 +59,7 @@ export interface AttemptRecords {
     queue: number,
     placeHour: number,
   ): number
-  /** Success and successor in one frame. */
+  /** Success and successor in one frame; no successor when its key is another task's. */
   succeedWithNext(row: number, next: EncodedTask): number
   nextVersion(row: number, source: TaskBytes, from: FromState, leftHour: number, next: NextVersion): number
   die(row: number, source: TaskBytes, from: FromState, placeHour: number, death: Death): number

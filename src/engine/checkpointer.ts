@@ -3,7 +3,7 @@
  *
  *   1 list     the file's records that are the newest version of a live task, or of a dead letter
  *   2 write    segments (in a worker thread) and a snapshot of the ledger, synced; directory synced
- *   3 wait     until every record that 1 and 2 have seen is synced
+ *   3 wait     until every record that 1 and 2 have seen is synced, and the view of keys has what the log file says of them
  *   4 publish  the manifest: new segments in, dead segments and the log file out
  *   5 swap     rows of the listed versions let go of the log; older copies are marked superseded
  *   6 delete   the log file and retired segments
@@ -21,6 +21,7 @@ import { segmentFileName, snapshotFileName, type SegmentMeta } from '../storage/
 import { publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
 import { writeSnapshot } from '../storage/snapshot/snapshot.ts'
 import { parseLogFileName } from '../storage/wal/log-format.ts'
+import type { KeyTable } from '../storage/keys/key-table.ts'
 import type { Log, LogFileInfo } from '../storage/wal/log.ts'
 import type { CheckpointInput, CheckpointOutput } from './checkpoint-job.ts'
 import { listVersions, swapVersions } from './checkpoint-versions.ts'
@@ -55,6 +56,7 @@ export interface CheckpointerParts {
   readonly bodies: LogBodies
   readonly segments: SegmentSet
   readonly exclusive: Exclusive
+  readonly keys: KeyTable
   /** How many sealed files the log may hold before its oldest is checkpointed. */
   readonly sealedFilesMax: number
   /** What one checkpoint needs on a disk that is full. */
@@ -167,7 +169,8 @@ export class Checkpointer {
   }
 
   async #checkpoint(file: LogFileInfo): Promise<void> {
-    const { platform, directory, openCount, log, segments, exclusive, recorder, ledger } = this.#parts
+    const { platform, directory, openCount, log, segments, exclusive, recorder, ledger, keys } = this.#parts
+    const lsn = log.appendedLsn
     if (this.#parts.mayRetire()) this.#retireHours()
     const listed = await listVersions(this.#parts, file)
     const manifest = this.manifest
@@ -192,6 +195,7 @@ export class Checkpointer {
       yielding(encodeLedger(ledger), turn),
     )
     await platform.disk.syncDirectory(directory)
+    await keys.flushThrough(lsn)
     await exclusive.run(async () => {
       const retired = this.#retirable()
       await log.whenSynced(log.appendedLsn)
@@ -206,6 +210,7 @@ export class Checkpointer {
         segments: [...segments.metas().filter((meta) => !retired.includes(meta.number)), ...written.segments],
         snapshot,
         nextFileNumber: snapshotNumber + 1,
+        keyed: keys.inUse,
       }
       await publishManifest(platform.disk, directory, next, this.#publishes)
       this.manifest = next

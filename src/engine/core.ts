@@ -5,13 +5,16 @@ import type { Executor } from '../delivery/executor.ts'
 import type { LeaseDesk } from '../delivery/lease-desk.ts'
 import { decodeId, encodeId, packId } from '../model/ids.ts'
 import { refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
 import type { Handler } from '../model/hourwheel.ts'
 import type { Ledger } from '../model/ledger.ts'
+import { checkKey, checkQueueName } from '../model/names.ts'
 import type { Platform } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Admission } from './admission.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { Events } from './events.ts'
+import type { KeyHolders } from './key-holders.ts'
 import type { EngineSettings } from './options.ts'
 import type { Promoter } from './promoter.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
@@ -31,6 +34,7 @@ export interface Core {
   readonly recorder: Recorder
   readonly lookup: TaskLookup
   readonly segments: SegmentSet
+  readonly keys: KeyHolders
   readonly admission: Admission
   readonly waiters: Waiters
   readonly dispatcher: Dispatcher
@@ -48,10 +52,35 @@ export interface Core {
   assertOpen(): void
 }
 
+/** The task that a ref names now: a key may name another one later. Undefined when there is none. */
+export type Target = () => number | undefined
+
+/** Ids and `{ queue, key }`. What is malformed is refused. */
+export function parseTarget(core: Core, ref: unknown): Target {
+  if (typeof ref !== 'object' || ref === null) {
+    const id = parseRef(core, ref)
+    return () => id
+  }
+  checkFields(ref, ['queue', 'key'], 'a ref')
+  const name = checkQueueName((ref as { queue?: unknown }).queue)
+  const key = checkKey((ref as { key?: unknown }).key)
+  return () => {
+    const queue = core.ledger.queueByName.get(name)
+    const holder = queue === undefined ? undefined : core.keys.find(queue.number, key)
+    if (holder === undefined) return undefined
+    const { keyWindowMs } = core.tiers.queues[queue!.number]!.settings
+    // A dead letter can be found by its key as long as it is kept.
+    return holder.state === 'dead' || core.keys.isRemembered(holder, keyWindowMs) ? holder.id : undefined
+  }
+}
+
 /** An id from its text; undefined when it belongs to another history of the directory. Malformed text is refused. */
 export function parseRef(core: Core, ref: unknown): number | undefined {
   if (typeof ref !== 'string') {
-    throw refuse('HW_INVALID_REF', `a task is referred to by its id, a string of 14 characters, not by a ${typeof ref}`)
+    throw refuse(
+      'HW_INVALID_REF',
+      `a task is referred to by its id, a string of 14 characters, or by { queue, key }, not by a ${typeof ref}`,
+    )
   }
   const decoded = decodeId(ref)
   if (decoded === undefined) {

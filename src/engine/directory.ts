@@ -5,7 +5,7 @@ import type { DirectoryLock, Platform } from '../platform/ports.ts'
 
 /** Names that may be in a directory that was never opened to the end, or that others put beside our files. */
 const harmless = /^(?:LOCK|lost\+found|quarantine|.*\.tmp)$/u
-const ours = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap)$/u
+const ours = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|keys\.mdb(?:-lock)?)$/u
 
 /** Creates the directory if need be, and locks it. */
 export async function takeDirectory(platform: Platform, directory: string): Promise<DirectoryLock> {

@@ -26,6 +26,7 @@ import type {
   RescheduleInput,
   Stats,
   TaskOf,
+  TaskRef,
   TasksOf,
 } from '../model/hourwheel.ts'
 import { checkQueueName } from '../model/names.ts'
@@ -68,16 +69,16 @@ export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
   }
 
   /** Never starts again after 'cancelled', across any crash. Answers for every state; throws only for a malformed ref. */
-  cancel(ref: string): Promise<CancelAnswer> {
+  cancel(ref: TaskRef): Promise<CancelAnswer> {
     return told(cancel(this.#core, ref))
   }
 
   /** Moves a pending task; `ifGeneration` guards against a change made meanwhile. */
-  reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer> {
+  reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer> {
     return told(reschedule(this.#core, ref, input))
   }
 
-  get(ref: string): Promise<GetAnswer | undefined> {
+  get(ref: TaskRef): Promise<GetAnswer | undefined> {
     return told(get(this.#core, ref))
   }
 

@@ -4,7 +4,7 @@ import { BatchRunner } from '../delivery/batch-runner.ts'
 import type { ThreadMessage, ThreadSetup } from '../delivery/thread-messages.ts'
 import type { Handler } from '../model/hourwheel.ts'
 import type { HandlerRunner, RunnerStart } from '../platform/handler-runner.ts'
-import { encodeTask } from './task-encoder.ts'
+import { encodeSuccessor } from './task-encoder.ts'
 
 export function createRunner({ handler, setup, clock, say }: RunnerStart): HandlerRunner {
   const { payloadBytesMax } = setup as ThreadSetup
@@ -13,7 +13,7 @@ export function createRunner({ handler, setup, clock, say }: RunnerStart): Handl
     handler: handler as Handler,
     clock,
     say,
-    encodeNext: (task) => encodeTask(task, clock.wallMs(), payloadBytesMax, (name) => name),
+    encodeNext: (task) => encodeSuccessor(task, clock.wallMs(), payloadBytesMax, (name) => name),
   })
   return {
     receive: (message) => runner.receive(message as ThreadMessage),

@@ -13,6 +13,7 @@ import type { DeadReason, TaskInput } from '../model/hourwheel.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { DamagedBlock } from '../storage/segments/segment-reader.ts'
 import { logFileName } from '../storage/wal/log-format.ts'
+import { KeyTable, type KeyTableParts } from '../storage/keys/key-table.ts'
 import { LogWriter } from '../storage/wal/log-writer.ts'
 import { BlockStore } from '../wheel/block-store.ts'
 import { RowIndex } from '../wheel/row-index.ts'
@@ -26,6 +27,7 @@ import { takeDirectory } from './directory.ts'
 import { Engine } from './engine.ts'
 import { Events } from './events.ts'
 import { Exclusive } from './exclusive.ts'
+import { KeyHolders } from './key-holders.ts'
 import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
 import { defaultQueueSettings, parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
@@ -33,15 +35,18 @@ import { loseLeases } from './lost-leases.ts'
 import { withValidPayloadNow } from './payload-schema.ts'
 import { Promoter } from './promoter.ts'
 import { QueueRuntime } from './queue-runtime.ts'
+import { rebuildKeys } from './rebuild-keys.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
 import { compactBlocks, demoteFurthest } from './relief.ts'
 import { SegmentSet } from './segment-set.ts'
-import { encodeTask } from './task-encoder.ts'
+import { encodeSuccessor } from './task-encoder.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { isTooFarAhead, Ticker } from './ticker.ts'
 import { Tiers } from './tiers.ts'
 import { Waiters } from './waiters.ts'
+
+const keysFileName = 'keys.mdb'
 
 /** Bytes of calls that may wait for room in the log. */
 const waitingBytesMax = 32 << 20
@@ -93,7 +98,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     const known = tiers.queues[number]
     if (known !== undefined) return known
     const queue = ledger.queue(number)
-    const runtime = new QueueRuntime(queue, table, settings.queues.get(queue.name) ?? defaultQueueSettings)
+    const runtime = new QueueRuntime(queue, table, settings.queues.get(queue.name) ?? settings.otherQueues)
     tiers.queues[number] = runtime
     return runtime
   }
@@ -102,7 +107,17 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     damages.push(damage)
   }
   const segments = new SegmentSet(disk, directory, (damage) => damaged(damage))
-  const recovered = await recover(platform, directory, ledger, tiers, segments, queueKnown)
+  const keyTable = new KeyTable({
+    clock,
+    open: ((history: number, how: 'anew') =>
+      platform.openKeyView(`${directory}/${keysFileName}`, history, how)) as KeyTableParts['open'],
+    // A dead letter can be found by its key as long as it is kept.
+    forgets: (queue, id, endedAt) =>
+      believedMs() - endedAt >= (tiers.queues[queue]?.settings.keyWindowMs ?? 0) && !ledger.dead.has(id),
+    flushed: () => late.core?.admission.retry(),
+    failed: (error) => lifecycle.fail(error),
+  })
+  const recovered = await recover(platform, directory, ledger, tiers, segments, keyTable, queueKnown)
   const { manifest } = recovered
   const { incarnation, openCount } = manifest
 
@@ -147,7 +162,9 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     },
   })
   events.whenSynced = (lsn) => log.whenSynced(lsn)
-  const recorder = new Recorder(log, ledger, tiers, recovered.deadInLog)
+  keyTable.attach(log)
+  const keys = new KeyHolders(keyTable, ledger, believedMs)
+  const recorder = new Recorder(log, ledger, tiers, recovered.deadInLog, keys)
   const bodies = new LogBodies(disk, (walCell) => {
     const files = log.files()
     const file = files.find((live) => walCellOf(live.number) === walCell)
@@ -225,7 +242,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     taskBytes: (row: number) => recorder.taskBytes(row),
     idText,
     encodeNext: (task: TaskInput) =>
-      encodeTask(withValidPayloadNow(settings.queues, task), clock.wallMs(), settings.payloadBytesMax, queueOf),
+      encodeSuccessor(withValidPayloadNow(settings.queues, task), clock.wallMs(), settings.payloadBytesMax, queueOf),
   }
   const failed = (error: unknown): void => lifecycle.fail(error)
   const ticker = new Ticker({
@@ -271,6 +288,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
+    keys: keyTable,
     trimmed: () => admission.retry(),
   })
   const core: Core = {
@@ -288,6 +306,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     promoter,
     checkpointer,
     ticker,
+    keys,
     events,
     incarnation,
     openCount,
@@ -323,6 +342,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     async abandon(error) {
       const unknown = refuse(
         'HW_OUTCOME_UNKNOWN',
+      await keyTable.close()
         `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
         { outcome: 'unknown', cause: error },
       )
@@ -332,7 +352,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
       promoter.stop()
       leaseDesk.close()
       dispatcher.abandon()
-      await Promise.allSettled([checkpointer.stop(), bodies.close(), segments.close()])
+      await Promise.allSettled([keyTable.abandon(), checkpointer.stop(), bodies.close(), segments.close()])
       await releaseAll()
     },
   })
@@ -343,6 +363,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
   damaged = (damage) => {
     void settleDamage(core, damage).catch(failed)
   }
+  if (recovered.keysLost) await rebuildKeys(core)
   for (const damage of damages.splice(0)) damaged(damage)
   for (const { file, offset, bytes, savedAs } of recovered.log.tornTails) {
     clock.soon(() => events.emit('tornTail', { file, offset, bytes, savedAs }))

@@ -26,6 +26,8 @@ export interface EngineOptions<Queues extends QueueMap = QueueMap> {
   walFilesMax?: number | undefined
   /** Largest payload. Default 64 KiB, at most 1 MiB. */
   payloadBytesMax?: number | undefined
+  /** How long a key is remembered after its task has ended; a queue may say otherwise. Default 24 hours, at most 366 days. */
+  keyWindow?: Duration | undefined
   /** False: an open engine does not keep the process alive. */
   ref?: boolean | undefined
   /** A jump of the wall clock beyond these holds firing until it is put right: while running (1 day), over a stop (30 days). */
@@ -40,6 +42,8 @@ type KnownFields<Queues> = {
 export interface EngineSettings {
   readonly directory: string
   readonly queues: ReadonlyMap<string, QueueSettings>
+  /** Of a queue that is not among them. */
+  readonly otherQueues: QueueSettings
   readonly nearBytesMax: number
   readonly aheadMs: number
   readonly walFileBytes: number
@@ -50,7 +54,13 @@ export interface EngineSettings {
   readonly downtimeMaxMs: number
 }
 
-export const defaultQueueSettings: QueueSettings = { retry: defaultRetryPolicy, timeoutMs: 60_000 }
+const keyWindowMsMax = 366 * 86_400_000
+
+export const defaultQueueSettings: QueueSettings = {
+  retry: defaultRetryPolicy,
+  timeoutMs: 60_000,
+  keyWindowMs: 86_400_000,
+}
 
 const fields = [
   'dir',
@@ -60,6 +70,7 @@ const fields = [
   'walFileBytes',
   'walFilesMax',
   'payloadBytesMax',
+  'keyWindow',
   'ref',
   'clock',
 ]
@@ -76,9 +87,14 @@ export function parseOptions(options: EngineOptions): EngineSettings {
   if (typeof ref !== 'boolean') throw refuse('HW_INVALID_OPTIONS', 'ref must be true or false')
   if (typeof clock !== 'object' || clock === null) throw refuse('HW_INVALID_OPTIONS', 'clock must be an object')
   checkFields(clock, ['forwardJumpMax', 'downtimeMax'], 'clock')
+  const otherQueues = {
+    ...defaultQueueSettings,
+    keyWindowMs: parseKeyWindow(options.keyWindow, defaultQueueSettings.keyWindowMs),
+  }
   return {
     directory: dir,
-    queues: parseQueues(queues),
+    queues: parseQueues(queues, otherQueues),
+    otherQueues,
     nearBytesMax: wholeIn(options.nearBytesMax ?? 256 << 20, 64 << 10, 2 ** 40, 'nearBytesMax'),
     aheadMs: wholeIn(parseDuration(options.ahead ?? '10m', 'ahead'), 2_000, 86_400_000, 'ahead'),
     walFileBytes: wholeIn(options.walFileBytes ?? 16 << 20, 8 << 10, 256 << 20, 'walFileBytes'),
@@ -95,7 +111,12 @@ export function parseOptions(options: EngineOptions): EngineSettings {
   }
 }
 
-function parseQueues(queues: QueueMap): Map<string, QueueSettings> {
+function parseKeyWindow(keyWindow: Duration | undefined, otherwiseMs: number): number {
+  if (keyWindow === undefined) return otherwiseMs
+  return wholeIn(parseDuration(keyWindow, 'keyWindow'), 0, keyWindowMsMax, 'keyWindow')
+}
+
+function parseQueues(queues: QueueMap, defaults: QueueSettings): Map<string, QueueSettings> {
   if (typeof queues !== 'object' || queues === null) {
     throw refuse('HW_INVALID_OPTIONS', 'queues must be an object of queue name to options')
   }
@@ -105,13 +126,12 @@ function parseQueues(queues: QueueMap): Map<string, QueueSettings> {
     if (typeof options !== 'object' || options === null) {
       throw refuse('HW_INVALID_OPTIONS', `the options of queue '${name}' must be an object`)
     }
-    checkFields(options, ['payload', 'retry', 'timeout'], `queue '${name}'`)
+    checkFields(options, ['payload', 'retry', 'timeout', 'keyWindow'], `queue '${name}'`)
     parsed.set(name, {
       retry: mergeRetry(defaultRetryPolicy, options.retry === undefined ? undefined : parseRetry(options.retry)),
       timeoutMs:
-        options.timeout === undefined
-          ? defaultQueueSettings.timeoutMs
-          : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
+        options.timeout === undefined ? defaults.timeoutMs : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
+      keyWindowMs: parseKeyWindow(options.keyWindow, defaults.keyWindowMs),
       payload: options.payload === undefined ? undefined : checkSchema(options.payload, name),
     })
   }

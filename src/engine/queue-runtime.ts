@@ -15,6 +15,8 @@ import type { TaskTable } from '../wheel/task-table.ts'
 export interface QueueSettings {
   retry: RetryPolicy
   timeoutMs: number
+  /** How long a key is remembered after its task has ended. */
+  keyWindowMs: number
   /** What its payloads are checked with when they are scheduled. */
   payload?: StandardSchemaV1 | undefined
 }

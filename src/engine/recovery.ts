@@ -13,6 +13,7 @@ import { conservationHolds } from '../model/stats.ts'
 import { hourOf } from '../model/units.ts'
 import type { Platform } from '../platform/ports.ts'
 import { checkListing, loadManifest, publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
+import type { KeyTable } from '../storage/keys/key-table.ts'
 import { readSnapshot } from '../storage/snapshot/snapshot.ts'
 import { recoverLog, removeLeftovers, type RecoveredLog } from '../storage/wal/wal-recovery.ts'
 import { assertFresh, syncParents } from './directory.ts'
@@ -28,6 +29,8 @@ export interface Recovered {
   readonly deadInLog: Map<number, LogPlace>
   /** Largest wall clock that earlier runs have seen. */
   readonly clockMs: number
+  /** The view of keys is missing, or is not one of this log, while tasks beyond the log may have keys. */
+  readonly keysLost: boolean
 }
 
 /** A manifest of a directory that was never used. */
@@ -57,6 +60,7 @@ export async function recover(
   ledger: Ledger,
   tiers: Tiers,
   segments: SegmentSet,
+  keys: KeyTable,
   queueKnown: (number: number) => void,
 ): Promise<Recovered> {
   const { disk, random } = platform
@@ -70,6 +74,8 @@ export async function recover(
   const { leftovers } = checkListing(known, await disk.list(directory))
   if (known.snapshot !== undefined) decodeLedger(ledger, await readSnapshot(disk, directory, known.snapshot))
   for (const meta of known.segments) await segments.open(meta)
+  await keys.openExisting(known.incarnation)
+  const viewLsn = keys.isReady ? keys.lsn : undefined
 
   const openCount = known.openCount + 1
   const state: ReplayState = {
@@ -77,6 +83,7 @@ export async function recover(
     tiers,
     deadInLog: new Map(),
     queueKnown,
+    keyNamed: (queue, key, entry, lsn) => keys.replay(queue, key, entry, lsn),
     started: false,
     clockMs: known.clockMs,
   }
@@ -119,5 +126,7 @@ export async function recover(
     directory,
     there.filter((name) => unneeded.has(name)),
   )
-  return { manifest, log, deadInLog: state.deadInLog, clockMs: manifest.clockMs }
+  const reaches = viewLsn !== undefined && viewLsn >= (known.wal[0]?.firstLsn ?? 1) - 1
+  const keysLost = (known.keyed === true && !reaches) || (viewLsn ?? 0) >= log.nextLsn
+  return { manifest, log, deadInLog: state.deadInLog, clockMs: manifest.clockMs, keysLost }
 }

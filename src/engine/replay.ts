@@ -5,6 +5,8 @@ import { packId } from '../model/ids.ts'
 import { counterCount, type Ledger } from '../model/ledger.ts'
 import type { HeadRecord, TaskRecord } from '../model/records.ts'
 import { hourMs } from '../model/units.ts'
+import type { KeyEntry } from '../platform/ports.ts'
+import { keyIn } from './key-holders.ts'
 import { walCellOf, type LogPlace } from './log-bodies.ts'
 import type { Tiers } from './tiers.ts'
 
@@ -14,6 +16,8 @@ export interface ReplayState {
   readonly deadInLog: Map<number, LogPlace>
   /** A queue was named for the first time. */
   queueKnown(number: number): void
+  /** The record with this LSN says what a key names. */
+  keyNamed?(queue: number, key: string, entry: KeyEntry, lsn: number): void
   /** Whether a head record was seen: counters and calendar are set. */
   started: boolean
   clockMs: number
@@ -32,6 +36,7 @@ export function replay(
     applyHead(state, record)
     return
   }
+  if (state.keyNamed !== undefined) replayKey(state, record, lsn)
   const walCell = walCellOf(fileNumber)
   switch (record.kind) {
     case 'new': {
@@ -96,6 +101,21 @@ export function replay(
       return
     case 'seal':
       return
+  }
+}
+
+/** A record that carries a key is one of its holder. */
+function replayKey(state: ReplayState, record: TaskRecord, lsn: number): void {
+  if (record.kind === 'end') {
+    if (record.released === undefined) return
+    const { key, ...end } = record.released
+    state.keyNamed!(record.queue, key, { id: packId(record.homeHour, record.ordinal), end }, lsn)
+  } else if (record.kind === 'new' || record.kind === 'put' || record.kind === 'dead') {
+    const key = keyIn(record.extras)
+    if (key === undefined) return
+    const { queue, homeHour, ordinal, fireAt } = record
+    const end = record.kind === 'dead' ? { endedAt: record.diedAt, fireAt, generation: record.generation } : undefined
+    state.keyNamed!(queue, key, { id: packId(homeHour, ordinal), end }, lsn)
   }
 }
 

@@ -1,12 +1,12 @@
 /** From what a caller hands in to what a record needs: every field checked, nothing clamped, nothing half done. */
 
 import { parseDuration } from '../model/durations.ts'
-import { refuse } from '../model/errors.ts'
+import { refuse, shown } from '../model/errors.ts'
 import { encodeExtras } from '../model/extras.ts'
-import type { TaskInput } from '../model/hourwheel.ts'
+import type { OnConflict, TaskInput } from '../model/hourwheel.ts'
 import { checkInstantRange, parseInstant } from '../model/instants.ts'
 import { limits } from '../model/limits.ts'
-import { checkHeaders, checkQueueName } from '../model/names.ts'
+import { checkHeaders, checkKey, checkQueueName } from '../model/names.ts'
 import { encodePayload } from '../model/payload.ts'
 import { parseRetry } from '../model/retry.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
@@ -18,6 +18,14 @@ export interface EncodedTask<Q = QueueRuntime> {
   readonly extras: Uint8Array | undefined
 }
 
+/** With what decides whether it becomes a task of its own. */
+export interface EncodedInput<Q = QueueRuntime> extends EncodedTask<Q> {
+  readonly key: string | undefined
+  readonly onConflict: OnConflict
+}
+
+const modes: readonly OnConflict[] = ['keep', 'reject', 'replace', 'earliest', 'latest']
+
 /**
  * Validates and encodes one task. `payloadBytesMax` is the engine's limit; `queueOf` finds a queue by a name that was
  * checked, making it known when it is new.
@@ -27,7 +35,7 @@ export function encodeTask<Q>(
   now: number,
   payloadBytesMax: number,
   queueOf: (name: string) => Q,
-): EncodedTask<Q> {
+): EncodedInput<Q> {
   if (typeof task !== 'object' || task === null || Array.isArray(task)) {
     throw refuse('HW_INVALID_OPTIONS', `a task must be an object such as { queue, at, payload }, not ${describe(task)}`)
   }
@@ -43,12 +51,14 @@ export function encodeTask<Q>(
       case 'timeout':
       case 'expiresAt':
       case 'headers':
+      case 'key':
+      case 'onConflict':
         plain = false
         break
       default:
         throw refuse(
           'HW_UNKNOWN_FIELD',
-          `a task has no field '${field}'; it has queue, at or delay, payload, retry, timeout, expiresAt, headers`,
+          `a task has no field '${field}'; it has queue, at or delay, payload, retry, timeout, expiresAt, headers, key, onConflict`,
           { details: { field } },
         )
     }
@@ -56,8 +66,35 @@ export function encodeTask<Q>(
   checkQueueName(task.queue)
   const fireAt = fireAtOf(task, now)
   const payload = encodePayload(task.payload, payloadBytesMax)
-  const extras = plain ? undefined : encodeOptions(task, fireAt)
-  return { queue: queueOf(task.queue), fireAt, payload, extras }
+  if (plain) {
+    return { queue: queueOf(task.queue), fireAt, payload, extras: undefined, key: undefined, onConflict: 'keep' }
+  }
+  const { key } = task
+  if (key !== undefined) checkKey(key)
+  const onConflict = conflictMode(task)
+  const extras = encodeOptions(task, fireAt)
+  return { queue: queueOf(task.queue), fireAt, payload, extras, key, onConflict }
+}
+
+/** The same for a task that follows another: what its key names already is kept. */
+export function encodeSuccessor<Q>(
+  task: TaskInput,
+  now: number,
+  payloadBytesMax: number,
+  queueOf: (name: string) => Q,
+): EncodedTask<Q> {
+  const encoded = encodeTask(task, now, payloadBytesMax, queueOf)
+  if (encoded.onConflict === 'keep') return encoded
+  throw refuse('HW_INVALID_OPTIONS', `onConflict of a successor can only be 'keep', not '${encoded.onConflict}'`)
+}
+
+function conflictMode({ key, onConflict }: TaskInput): OnConflict {
+  if (onConflict === undefined) return 'keep'
+  if (!modes.includes(onConflict)) {
+    throw refuse('HW_INVALID_OPTIONS', `onConflict is ${shown(onConflict)}; it may be ${modes.join(', ')}`)
+  }
+  if (key === undefined) throw refuse('HW_INVALID_OPTIONS', 'onConflict says nothing without a key')
+  return onConflict
 }
 
 /** The instant from `at` or `delay`; exactly one of them must be there. */
@@ -82,7 +119,7 @@ function encodeOptions(task: TaskInput, fireAt: number): Uint8Array | undefined 
     )
   }
   const headers = task.headers === undefined ? undefined : checkHeaders(task.headers)
-  return encodeExtras({ expiresAt, timeoutMs, retry, headers })
+  return encodeExtras({ key: task.key, expiresAt, timeoutMs, retry, headers })
 }
 
 export function checkTimeoutMs(timeoutMs: number): number {

@@ -53,6 +53,12 @@ export class TaskLookup {
     return this.#ledger.moved.get(id) ?? homeHourOf(id)
   }
 
+  /** Where a live task is, as something to compare. */
+  versionOf(id: number): string {
+    const row = this.#tiers.rowOf(homeHourOf(id), ordinalOf(id))
+    return `${row} ${row < 0 ? 0 : this.#tiers.table.lsn[row]!} ${this.placeHourOf(id)}`
+  }
+
   /** The bytes of a live task; a copy. Undefined when it is not to be found (it ended or moved meanwhile), or damaged. */
   async live(id: number): Promise<TaskBytes | undefined | 'damaged'> {
     const homeHour = homeHourOf(id)

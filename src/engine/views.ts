@@ -2,6 +2,7 @@
 
 import { decodeExtras } from '../model/extras.ts'
 import type { DeadView, LiveState, TaskView } from '../model/hourwheel.ts'
+import { packId } from '../model/ids.ts'
 import { decodePayload } from '../model/payload.ts'
 import { decodeRecord, readBody } from '../model/records.ts'
 import { idText, type Core } from './core.ts'
@@ -13,6 +14,10 @@ export function viewOf(core: Core, source: TaskBytes, state: LiveState): TaskVie
   return {
     id: idText(core, body.homeHour, body.ordinal),
     queue: core.tiers.queues[body.queue]!.name,
+    key:
+      extras.key !== undefined && core.keys.has(body.queue, extras.key, packId(body.homeHour, body.ordinal))
+        ? extras.key
+        : undefined,
     state,
     fireAt: body.fireAt,
     attempt: body.attempt,

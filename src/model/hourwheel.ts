@@ -28,7 +28,30 @@ export interface TaskInput {
   /** From this instant on the task is no longer run; it ends as expired. */
   expiresAt?: InstantInput | undefined
   headers?: Readonly<Record<string, string>> | undefined
+  /** What the task is for, 1 to 256 bytes of UTF-8: names at most one task of its queue that has not ended. */
+  key?: string | undefined
+  /** What to do when a task has the key already. Default 'keep'. */
+  onConflict?: OnConflict | undefined
 }
+
+/**
+ * - keep      that task stays as it is; also one that ended within the key window
+ * - reject    HW_KEY_EXISTS; also for one that ended within the key window
+ * - replace   it becomes the new task in all but its id
+ * - earliest, latest   it moves to the new fire time if that is earlier, or later
+ *
+ * While an attempt of it runs, the last three make a new task that takes the key over.
+ */
+export type OnConflict = 'keep' | 'reject' | 'replace' | 'earliest' | 'latest'
+
+/** The task of a queue that has this key. */
+export interface KeyRef {
+  queue: string
+  key: string
+}
+
+/** An id from a receipt, or a key. */
+export type TaskRef = string | KeyRef
 
 /** One task to schedule, with the payload that its queue takes. */
 export type TaskOf<Queues, Name extends string> = Omit<TaskInput, 'queue' | 'payload'> & {
@@ -47,8 +70,13 @@ export interface Receipt {
   /** 14 characters; sorts by hour. */
   readonly id: string
   readonly fireAt: number
-  readonly outcome: 'created'
+  /** Without a key always 'created'. 'replaced': a pending task was replaced or moved. 'kept': nothing was changed. */
+  readonly outcome: 'created' | 'kept' | 'replaced'
   readonly generation: number
+  /** Of a kept task. */
+  readonly state?: LiveState | 'ended' | undefined
+  /** The task that had the key, and of which an attempt goes on without it. */
+  readonly running?: string | undefined
 }
 
 export type EndedHow = 'succeeded' | 'cancelled' | 'other'
@@ -79,6 +107,7 @@ export type LiveState = 'pending' | 'leased' | 'dead'
 export interface TaskView {
   readonly id: string
   readonly queue: string
+  readonly key?: string | undefined
   readonly state: LiveState
   readonly fireAt: number
   /** Attempts answered so far. */
@@ -295,9 +324,12 @@ export type DeadFilter = { queue?: string | undefined }
 
 export interface DeadLetters {
   list(filter?: DeadFilter & { limit?: number | undefined }): AsyncIterable<DeadView>
-  /** Makes dead letters pending again, attempt 0, due at once. A ref or a filter; answers how many. */
-  redrive(target: string | DeadFilter): Promise<{ redriven: number }>
-  purge(target: string | DeadFilter): Promise<{ purged: number }>
+  /**
+   * Makes dead letters pending again, attempt 0, due at once. A ref or a filter; answers how many, and how many of them have
+   * lost their key to another task meanwhile.
+   */
+  redrive(target: TaskRef | DeadFilter): Promise<{ redriven: number; unnamed?: number | undefined }>
+  purge(target: TaskRef | DeadFilter): Promise<{ purged: number }>
 }
 
 /** Why and how an engine stopped. */
@@ -312,9 +344,9 @@ export interface Hourwheel<Queues = AnyQueues> {
   schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt>
   /** One durable unit: all or none; receipts in order. */
   scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]>
-  cancel(ref: string): Promise<CancelAnswer>
-  reschedule(ref: string, input: RescheduleInput): Promise<RescheduleAnswer>
-  get(ref: string): Promise<GetAnswer | undefined>
+  cancel(ref: TaskRef): Promise<CancelAnswer>
+  reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer>
+  get(ref: TaskRef): Promise<GetAnswer | undefined>
   /** In fire order. */
   list(input?: ListInput): AsyncIterable<ListedTask>
   handle<Name extends QueueName<Queues>>(

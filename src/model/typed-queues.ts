@@ -15,6 +15,8 @@ export interface QueueOptions {
   retry?: RetryOptions | undefined
   /** How long one attempt may take. Default 60 s. */
   timeout?: Duration | undefined
+  /** How long a key is remembered after its task has ended. Default: that of the engine. */
+  keyWindow?: Duration | undefined
 }
 
 /** Queues by name. */

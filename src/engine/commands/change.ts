@@ -7,80 +7,80 @@ import { refuse } from '../../model/errors.ts'
 import type { CancelAnswer, EndedHow, RescheduleAnswer, RescheduleInput } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
 import { readBody } from '../../model/records.ts'
-import { parseRef, whenDurable, whenRoom, type Core } from '../core.ts'
+import { idText, parseTarget, whenDurable, whenRoom, type Core, type Target } from '../core.ts'
 import type { TaskBytes } from '../../delivery/attempt-records.ts'
 import { fireAtOf } from '../task-encoder.ts'
 
 type Ended = { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
 
-/** What is left to say about a task that is neither pending nor leased. */
-function endedAnswer(core: Core, homeHour: number, ordinal: number): Promise<Ended | { outcome: 'missing' }> {
+/** What is left to say about a task that is neither pending nor leased; without an id, about none. */
+function endedAnswer(core: Core, id: number | undefined): Promise<Ended | { outcome: 'missing' }> {
   const { ledger, log } = core
-  const state = ledger.stateOf(homeHour, ordinal)
+  const state = id === undefined ? 'missing' : ledger.stateOf(homeHourOf(id), ordinalOf(id))
   const answer: Ended | { outcome: 'missing' } =
     state === 'missing'
       ? { outcome: 'missing' }
-      : { outcome: 'ended', how: state === 'dead' ? 'dead' : ledger.howEnded(homeHour, ordinal) }
+      : { outcome: 'ended', how: state === 'dead' ? 'dead' : ledger.howEnded(homeHourOf(id!), ordinalOf(id!)) }
   return whenDurable(core, log.appendedLsn, answer)
 }
 
-/** Calls `decide` with the bytes of a pending task, again until what was read is still true when it is called. */
+/**
+ * Calls `decide` with the bytes of the task that a ref names, if it is pending: again until what was read, and the ref, are
+ * still true when it is called.
+ */
 async function withPending<T>(
   core: Core,
-  id: number,
-  decide: (row: number, source: TaskBytes) => Promise<T>,
-  otherwise: () => Promise<T>,
+  target: Target,
+  decide: (id: number, row: number, source: TaskBytes) => Promise<T>,
+  otherwise: (id: number | undefined) => Promise<T>,
 ): Promise<T> {
-  const homeHour = homeHourOf(id)
-  const ordinal = ordinalOf(id)
   for (;;) {
     core.assertOpen()
-    if (core.ledger.stateOf(homeHour, ordinal) !== 'pending') return otherwise()
-    const row = core.tiers.rowOf(homeHour, ordinal)
+    const id = target()
+    if (id === undefined || stateOf(core, id) !== 'pending') return otherwise(id)
+    const row = core.tiers.rowOf(homeHourOf(id), ordinalOf(id))
     const near = row < 0 ? undefined : core.lookup.near(row)
-    if (near !== undefined) return decide(row, near)
-    const version = versionOf(core, id)
+    if (near !== undefined) return decide(id, row, near)
+    const version = core.lookup.versionOf(id)
     const source = await core.lookup.live(id)
     if (source === 'damaged') {
       throw refuse('HW_CORRUPT', 'the task lies in a damaged block of a segment; `verify` names the file')
     }
-    const unchanged = core.ledger.stateOf(homeHour, ordinal) === 'pending' && versionOf(core, id) === version
-    if (unchanged && source !== undefined) return decide(core.tiers.rowOf(homeHour, ordinal), source)
+    const unchanged = target() === id && stateOf(core, id) === 'pending' && core.lookup.versionOf(id) === version
+    if (unchanged && source !== undefined) {
+      return decide(id, core.tiers.rowOf(homeHourOf(id), ordinalOf(id)), source)
+    }
   }
 }
 
-/** Where a live task is, as something to compare. */
-function versionOf(core: Core, id: number): string {
-  const row = core.tiers.rowOf(homeHourOf(id), ordinalOf(id))
-  return `${row} ${row < 0 ? 0 : core.tiers.table.lsn[row]!} ${core.lookup.placeHourOf(id)}`
+function stateOf(core: Core, id: number): ReturnType<Core['ledger']['stateOf']> {
+  return core.ledger.stateOf(homeHourOf(id), ordinalOf(id))
 }
 
 export async function cancel(core: Core, ref: unknown): Promise<CancelAnswer> {
   core.assertOpen()
-  const id = parseRef(core, ref)
-  if (id === undefined) return { outcome: 'missing' }
-  const homeHour = homeHourOf(id)
-  const ordinal = ordinalOf(id)
+  const target = parseTarget(core, ref)
   for (;;) {
     const answer = await withPending<CancelAnswer | 'again'>(
       core,
-      id,
-      async (row, source) => {
+      target,
+      async (id, row, source) => {
         const body = readBody(source.bytes, source.at)
-        const { queue, generation } = body
+        const { homeHour, ordinal, queue, generation } = body
         const placeHour = core.lookup.placeHourOf(id)
-        const lsn = core.recorder.finish('cancelled', 'pending', row, homeHour, ordinal, queue, placeHour)
+        const lsn = core.recorder.finish('cancelled', 'pending', row, homeHour, ordinal, queue, placeHour, source)
         if (lsn === 0) {
           await whenRoom(core)
           return 'again'
         }
-        core.events.emitDurable('cancelled', lsn, { id: ref as string, queue: core.tiers.queues[queue]!.name })
+        const name = core.tiers.queues[queue]!.name
+        core.events.emitDurable('cancelled', lsn, { id: idText(core, homeHour, ordinal), queue: name })
         return whenDurable(core, lsn, { outcome: 'cancelled', generation, lsn })
       },
-      async () => {
-        if (core.ledger.stateOf(homeHour, ordinal) !== 'leased') return endedAnswer(core, homeHour, ordinal)
-        const row = core.tiers.rowOf(homeHour, ordinal)
-        const lsn = core.recorder.stop(homeHour, ordinal, core.tiers.table.queue[row]!)
+      async (id) => {
+        if (id === undefined || stateOf(core, id) !== 'leased') return endedAnswer(core, id)
+        const row = core.tiers.rowOf(homeHourOf(id), ordinalOf(id))
+        const lsn = core.recorder.stop(homeHourOf(id), ordinalOf(id), core.tiers.table.queue[row]!)
         if (lsn === 0) {
           await whenRoom(core)
           return 'again'
@@ -95,16 +95,13 @@ export async function cancel(core: Core, ref: unknown): Promise<CancelAnswer> {
 
 export async function reschedule(core: Core, ref: unknown, input: RescheduleInput): Promise<RescheduleAnswer> {
   core.assertOpen()
-  const id = parseRef(core, ref)
+  const target = parseTarget(core, ref)
   const { fireAt, ifGeneration } = parseReschedule(core, input)
-  if (id === undefined) return { outcome: 'missing' }
-  const homeHour = homeHourOf(id)
-  const ordinal = ordinalOf(id)
   for (;;) {
     const answer = await withPending<RescheduleAnswer | 'again'>(
       core,
-      id,
-      async (row, source) => {
+      target,
+      async (id, row, source) => {
         const body = readBody(source.bytes, source.at)
         if (ifGeneration !== undefined && ifGeneration !== body.generation) {
           return whenDurable(core, core.log.appendedLsn, { outcome: 'changed', generation: body.generation })
@@ -125,10 +122,9 @@ export async function reschedule(core: Core, ref: unknown, input: RescheduleInpu
         core.ticker.noticeFireAt(fireAt)
         return whenDurable(core, lsn, { outcome: 'rescheduled', fireAt, generation, lsn })
       },
-      async () => {
-        if (core.ledger.stateOf(homeHour, ordinal) !== 'leased') return endedAnswer(core, homeHour, ordinal)
-        const row = core.tiers.rowOf(homeHour, ordinal)
-        const near = core.lookup.near(row)!
+      async (id) => {
+        if (id === undefined || stateOf(core, id) !== 'leased') return endedAnswer(core, id)
+        const near = core.lookup.near(core.tiers.rowOf(homeHourOf(id), ordinalOf(id)))!
         const attempt = readBody(near.bytes, near.at).attempt + 1
         return whenDurable(core, core.log.appendedLsn, { outcome: 'leased', attempt })
       },

@@ -2,11 +2,11 @@
 
 import { encodeExtras, decodeExtras } from '../../model/extras.ts'
 import { refuse } from '../../model/errors.ts'
-import type { DeadFilter, DeadLetters, DeadView } from '../../model/hourwheel.ts'
+import type { DeadFilter, DeadLetters, DeadView, TaskRef } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
 import { checkQueueName } from '../../model/names.ts'
 import { readBody } from '../../model/records.ts'
-import { parseRef, whenDurable, whenRoom, type Core } from '../core.ts'
+import { parseTarget, whenDurable, whenRoom, type Core } from '../core.ts'
 import { told } from '../lifecycle.ts'
 import { deadViewOf } from '../views.ts'
 
@@ -15,8 +15,13 @@ export function deadLetters(core: Core): DeadLetters {
     list: (filter = {}) => listDead(core, filter),
     async redrive(target) {
       let redriven = 0
-      for (const id of targets(core, target)) if (await told(redriveOne(core, id))) redriven++
-      return whenDurable(core, core.log.appendedLsn, { redriven })
+      let unnamed = 0
+      for (const id of targets(core, target)) {
+        const answer = await told(redriveOne(core, id))
+        if (answer !== 'gone') redriven++
+        if (answer === 'unnamed') unnamed++
+      }
+      return whenDurable(core, core.log.appendedLsn, unnamed === 0 ? { redriven } : { redriven, unnamed })
     },
     async purge(target) {
       let purged = 0
@@ -46,14 +51,17 @@ async function* listDead(
 }
 
 /** Ids of the dead letters that a ref or filter names, oldest death last version first come first. */
-function targets(core: Core, target: string | DeadFilter): number[] {
+function targets(core: Core, target: TaskRef | DeadFilter): number[] {
   core.assertOpen()
-  if (typeof target === 'string') {
-    const id = parseRef(core, target)
+  if (typeof target === 'string' || (typeof target === 'object' && target !== null && 'key' in target)) {
+    const id = parseTarget(core, target)()
     return id === undefined || !core.ledger.dead.has(id) ? [] : [id]
   }
   if (typeof target !== 'object' || target === null) {
-    throw refuse('HW_INVALID_REF', 'dead letters are named by an id or by a filter such as { queue }')
+    throw refuse(
+      'HW_INVALID_REF',
+      'dead letters are named by an id, by { queue, key } or by a filter such as { queue }',
+    )
   }
   for (const field of Object.keys(target)) {
     if (field !== 'queue')
@@ -70,11 +78,12 @@ function targets(core: Core, target: string | DeadFilter): number[] {
   return ids
 }
 
-async function redriveOne(core: Core, id: number): Promise<boolean> {
+/** A letter takes its key back unless a task that lives has it: 'unnamed' then. */
+async function redriveOne(core: Core, id: number): Promise<'redriven' | 'unnamed' | 'gone'> {
   for (;;) {
     const source = await core.lookup.dead(id)
     const dead = core.ledger.dead.get(id)
-    if (dead === undefined) return false
+    if (dead === undefined) return 'gone'
     if (source === 'damaged') {
       throw refuse('HW_CORRUPT', 'the dead letter lies in a damaged block; `verify` names the file')
     }
@@ -82,13 +91,16 @@ async function redriveOne(core: Core, id: number): Promise<boolean> {
     const body = readBody(source.bytes, source.at)
     const extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
     const now = core.platform.clock.wallMs()
+    const holder = extras.key === undefined ? undefined : core.keys.find(body.queue, extras.key)
+    const isFree = holder === undefined || holder.id === id || holder.end !== undefined
+    const key = isFree ? extras.key : undefined
     const lsn = core.recorder.nextVersion(-1, source, 'dead', dead.placeHour, {
       cause: 'redrive',
       fireAt: now,
       attempt: 0,
       generation: body.generation + 1,
       // A task redriven on purpose starts anew: neither its old deadline nor its first fire time binds it.
-      extras: encodeExtras({ ...extras, expiresAt: undefined, firstFireAt: undefined }),
+      extras: encodeExtras({ ...extras, key, expiresAt: undefined, firstFireAt: undefined }),
     })
     if (lsn === 0) {
       await whenRoom(core)
@@ -96,7 +108,7 @@ async function redriveOne(core: Core, id: number): Promise<boolean> {
     }
     core.log.needSync()
     core.ticker.noticeFireAt(now)
-    return true
+    return key === extras.key ? 'redriven' : 'unnamed'
   }
 }
 

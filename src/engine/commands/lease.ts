@@ -14,7 +14,7 @@ import { decodePayload } from '../../model/payload.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, whenDurable, type Core } from '../core.ts'
 import { wholeIn } from '../options.ts'
-import { encodeTask } from '../task-encoder.ts'
+import { encodeSuccessor } from '../task-encoder.ts'
 
 const tokenForm = /^([0-9a-z]{14})\.([0-9a-z]{1,11})$/u
 
@@ -102,7 +102,7 @@ export async function ack(
   const next =
     input.next === undefined
       ? undefined
-      : encodeTask(input.next, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
+      : encodeSuccessor(input.next, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
   attempt.successor = next

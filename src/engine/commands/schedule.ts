@@ -7,7 +7,9 @@ import { newBytesMax } from '../../model/records.ts'
 import type { Core } from '../core.ts'
 import { idText } from '../core.ts'
 import { withValidPayload } from '../payload-schema.ts'
-import { encodeTask, type EncodedTask } from '../task-encoder.ts'
+import { encodeTask, type EncodedInput, type EncodedTask } from '../task-encoder.ts'
+import type { KeyedTask } from './key-decision.ts'
+import { scheduleKeyed, scheduleManyKeyed } from './schedule-keyed.ts'
 
 export function schedule(core: Core, task: TaskInput): Promise<Receipt> {
   return new Promise((resolve, reject) => {
@@ -31,6 +33,10 @@ function scheduleValid(
   reject: (error: Error) => void,
 ): void {
   const encoded = encodeTask(task, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
+  if (encoded.key !== undefined) {
+    scheduleKeyed(core, encoded as KeyedTask, resolve, reject)
+    return
+  }
   if (core.admission.count === 0 && tryOne(core, encoded, resolve, reject)) return
   const bytes = newBytesMax(encoded.payload, encoded.extras)
   core.admission.admit(bytes, core.log.diskFull, () => tryOne(core, encoded, resolve, reject), reject)
@@ -113,18 +119,24 @@ function scheduleValidMany(
   reject: (error: Error) => void,
 ): void {
   const now = core.platform.clock.wallMs()
-  const encoded: EncodedTask[] = new Array<EncodedTask>(tasks.length)
+  const encoded: EncodedInput[] = new Array<EncodedInput>(tasks.length)
   let bytes = 0
+  let isKeyed = false
   for (let index = 0; index < tasks.length; index++) {
     try {
       encoded[index] = encodeTask(tasks[index]!, now, core.settings.payloadBytesMax, core.queueOf)
     } catch (error) {
       throw atIndex(error, index)
     }
+    isKeyed ||= encoded[index]!.key !== undefined
     bytes += newBytesMax(encoded[index]!.payload, encoded[index]!.extras) + 4
   }
   if (bytes > limits.batchBytesMax) {
     throw refuse('HW_BATCH_TOO_LARGE', `the batch takes ${bytes} bytes; at most ${limits.batchBytesMax} are allowed`)
+  }
+  if (isKeyed) {
+    scheduleManyKeyed(core, encoded, bytes, resolve, reject)
+    return
   }
   core.admission.admit(
     bytes,

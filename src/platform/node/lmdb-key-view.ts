@@ -11,10 +11,10 @@
 import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { RootDatabase } from 'lmdb'
-import type { KeyChange, KeyEntry, KeyForgetting, KeyView } from '../ports.ts'
+import type * as Lmdb from 'lmdb'
+import type { KeyChange, KeyEntry, KeyForgetting, KeyView, Platform } from '../ports.ts'
 
-type Database = RootDatabase<Buffer, Buffer>
+type Database = Lmdb.RootDatabase<Buffer, Buffer>
 
 const digestBytes = 13
 const idBytes = 7
@@ -30,13 +30,28 @@ const looksPerEnd = 2
 /** LMDB's own files: the data, and the lock file beside it. */
 const filesOf = (path: string): string[] => [path, `${path}-lock`]
 
-export function openKeyView(path: string, history: number, how: 'existing'): Promise<KeyView | undefined>
-export function openKeyView(path: string, history: number, how: 'anew'): Promise<KeyView>
-export async function openKeyView(
-  path: string,
-  history: number,
-  how: 'existing' | 'anew',
-): Promise<KeyView | undefined> {
+export interface KeyViews {
+  readonly open: Platform['openKeyView']
+  /** Closes the views that are still open. */
+  close(): Promise<void>
+}
+
+export function createKeyViews(): KeyViews {
+  const views: LmdbKeyView[] = []
+  const open = async (path: string, history: number, how: 'existing' | 'anew'): Promise<KeyView | undefined> => {
+    const view = await openKeyView(path, history, how)
+    if (view !== undefined) views.push(view)
+    return view
+  }
+  return {
+    open: open as Platform['openKeyView'],
+    async close(): Promise<void> {
+      for (const view of views) await view.close()
+    },
+  }
+}
+
+async function openKeyView(path: string, history: number, how: 'existing' | 'anew'): Promise<LmdbKeyView | undefined> {
   if (how === 'existing') {
     const bytes = await sizeOf(path)
     if (bytes === undefined || bytes === 0) return undefined
@@ -57,7 +72,7 @@ export async function openKeyView(
 }
 
 async function openDatabase(path: string): Promise<Database> {
-  let lmdb: typeof import('lmdb')
+  let lmdb: typeof Lmdb
   try {
     lmdb = await import('lmdb')
   } catch (error) {
@@ -110,6 +125,7 @@ class LmdbKeyView implements KeyView {
   #lsn: number
   /** Where the next look for what may be forgotten begins. */
   #lookFrom: Buffer = stampKey
+  #closing: Promise<void> | undefined
 
   constructor(database: Database, history: number) {
     this.#database = database
@@ -162,8 +178,9 @@ class LmdbKeyView implements KeyView {
     return found
   }
 
-  async close(): Promise<void> {
-    await this.#database.close()
+  close(): Promise<void> {
+    this.#closing ??= this.#database.close()
+    return this.#closing
   }
 }
 

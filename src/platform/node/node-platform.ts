@@ -5,7 +5,7 @@ import { lockDirectory } from './directory-lock.ts'
 import { createNodeHandlerThreads } from './handler-threads.ts'
 import { createNodeClock } from './node-clock.ts'
 import { createNodeDisk } from './node-disk.ts'
-import { openKeyView } from './lmdb-key-view.ts'
+import { createKeyViews } from './lmdb-key-view.ts'
 import { createNodeRandom } from './node-random.ts'
 import { createNodeThreads } from './threads.ts'
 
@@ -25,6 +25,7 @@ export interface NodePlatform extends Platform {
 
 export function createNodePlatform({ jobsModule, runnerModule, keepAlive }: NodePlatformOptions): NodePlatform {
   const disk = createNodeDisk()
+  const keyViews = createKeyViews()
   const threads = createNodeThreads(jobsModule)
   const handlers = createNodeHandlerThreads(runnerModule)
   return {
@@ -34,9 +35,9 @@ export function createNodePlatform({ jobsModule, runnerModule, keepAlive }: Node
     threads,
     handlers,
     lockDirectory,
-    openKeyView,
+    openKeyView: keyViews.open,
     async close(): Promise<void> {
-      await Promise.all([disk.close(), threads.close(), handlers.close()])
+      await Promise.all([keyViews.close(), disk.close(), threads.close(), handlers.close()])
     },
   }
 }

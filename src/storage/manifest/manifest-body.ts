@@ -35,6 +35,8 @@ export interface Manifest {
   readonly nextFileNumber: number
   /** Published at an orderly close. */
   readonly clean: boolean
+  /** Tasks whose records are not in the log any more may have keys. */
+  readonly keyed?: boolean | undefined
 }
 
 const kinds: readonly SegmentKind[] = ['tasks', 'dead']

@@ -20,6 +20,8 @@ const manifestFileName = 'MANIFEST'
 const lengthAt = fileHeaderBytes
 const crcAt = lengthAt + 4
 const bodyAt = crcAt + 4
+/** The one flag of its header. */
+const keyedFlag = 1
 /** Far beyond any real one: some 600,000 segments. */
 const fileBytesMax = 64 * 1024 * 1024
 
@@ -68,7 +70,13 @@ export function encodeManifest(manifest: Manifest): Buffer {
   const { openCount } = manifest
   const body = encodeBody(manifest)
   const bytes = Buffer.concat([
-    encodeFileHeader({ kind: 'manifest', fileId, number: 0, openCount }),
+    encodeFileHeader({
+      kind: 'manifest',
+      fileId,
+      number: 0,
+      openCount,
+      flags: manifest.keyed === true ? keyedFlag : 0,
+    }),
     Buffer.alloc(8),
     body,
   ])
@@ -91,10 +99,9 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     if (error instanceof MalformedBytes) throw corrupt(bodyAt + error.offset, 'its body is not that of a manifest')
     throw error
   }
-  if (!sameFileId(fileIdOf(manifest), header.fileId) || header.openCount !== manifest.openCount || header.flags !== 0) {
-    throw corrupt(0, 'its header and its body are not of one manifest')
-  }
-  return manifest
+  const isOne = sameFileId(fileIdOf(manifest), header.fileId) && header.openCount === manifest.openCount
+  if (!isOne || header.flags > keyedFlag) throw corrupt(0, 'its header and its body are not of one manifest')
+  return header.flags === keyedFlag ? { ...manifest, keyed: true } : manifest
 }
 
 /** Not random, but of one manifest only. */
@@ -127,7 +134,10 @@ export interface CheckedListing {
 const number = '(?:0|[1-9]\\d*)'
 const leftoverForm = new RegExp(`^(?:(?:seg|dead)-${number}\\.seg|snap-${number}\\.snap|.*\\.tmp)$`, 'u')
 /** The log judges its files itself. */
-const knownForm = new RegExp(`^(?:wal-${number}-${number}\\.log|MANIFEST|LOCK|quarantine|lost\\+found)$`, 'u')
+const knownForm = new RegExp(
+  `^(?:wal-${number}-${number}\\.log|keys\\.mdb(?:-lock)?|MANIFEST|LOCK|quarantine|lost\\+found)$`,
+  'u',
+)
 
 /** Compares a directory with its manifest; throws HW_CORRUPT when a file is missing. `others` are names that belong there too. */
 export function checkListing(

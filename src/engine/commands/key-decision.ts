@@ -1,0 +1,149 @@
+/**
+ * What scheduling a task with a key does, by who has the key and in what state (docs/guarantees.md, "Keys"): decided and
+ * recorded in one synchronous step.
+ *
+ * Tasks that are only on disk must be read first: the answer is 'read' then, and nothing has changed.
+ */
+
+import type { TaskBytes } from '../../delivery/attempt-records.ts'
+import { refuse } from '../../model/errors.ts'
+import type { Receipt } from '../../model/hourwheel.ts'
+import { homeHourOf, ordinalOf, packId } from '../../model/ids.ts'
+import { readBody } from '../../model/records.ts'
+import { idText, type Core } from '../core.ts'
+import type { Holder } from '../key-holders.ts'
+import type { EncodedInput, EncodedTask } from '../task-encoder.ts'
+
+export type Decision =
+  | { readonly kind: 'done'; readonly receipt: Receipt }
+  | { readonly kind: 'refused'; readonly error: Error }
+  | { readonly kind: 'read'; readonly id: number }
+  | { readonly kind: 'full' }
+
+export interface KeyedTask extends EncodedInput {
+  readonly key: string
+}
+
+/** Bytes of tasks that are only on disk, as they were read; in a batch also of those that it has just written. */
+export class ReadTasks {
+  readonly #core: Core
+  readonly #isBatch: boolean
+  #read: Map<number, { version: string; source: TaskBytes }> | undefined
+
+  constructor(core: Core, of: 'one' | 'batch') {
+    this.#core = core
+    this.#isBatch = of === 'batch'
+  }
+
+  /** Undefined when the task has to be read, again. */
+  get(id: number): TaskBytes | undefined {
+    const { tiers, lookup } = this.#core
+    const row = tiers.rowOf(homeHourOf(id), ordinalOf(id))
+    const near = row < 0 ? undefined : lookup.near(row)
+    if (near !== undefined) return near
+    const read = this.#read?.get(id)
+    return read?.version === lookup.versionOf(id) ? read.source : undefined
+  }
+
+  async read(id: number): Promise<void> {
+    const { lookup } = this.#core
+    const version = lookup.versionOf(id)
+    const source = await lookup.live(id)
+    if (source === 'damaged') {
+      throw refuse('HW_CORRUPT', 'the task with this key lies in a damaged block of a segment; `verify` names the file')
+    }
+    if (source !== undefined) this.#set(id, version, source)
+  }
+
+  /** The newest record is a version of this task. Holds until the log goes on to another block. */
+  written(id: number): void {
+    const { lookup, recorder } = this.#core
+    if (this.#isBatch) this.#set(id, lookup.versionOf(id), recorder.writtenBytes())
+  }
+
+  #set(id: number, version: string, source: TaskBytes): void {
+    this.#read ??= new Map()
+    this.#read.set(id, { version, source })
+  }
+}
+
+export function decide(core: Core, task: KeyedTask, tasks: ReadTasks): Decision {
+  const { queue, key, onConflict } = task
+  const holder = core.keys.find(queue.number, key)
+  const isPassive = onConflict === 'keep' || onConflict === 'reject'
+  if (holder === undefined) return create(core, task, tasks)
+  if (holder.end !== undefined) {
+    if (!isPassive || !core.keys.isRemembered(holder, queue.settings.keyWindowMs)) {
+      return create(core, task, tasks)
+    }
+    if (onConflict === 'reject') return { kind: 'refused', error: keyExists(core, task, holder) }
+    const { fireAt, generation } = holder.end
+    return kept(core, holder, fireAt, generation)
+  }
+  if (holder.state === 'leased' && !isPassive) return create(core, task, tasks, holder.id)
+  if (onConflict === 'reject') return { kind: 'refused', error: keyExists(core, task, holder) }
+  const source = tasks.get(holder.id)
+  if (source === undefined) return { kind: 'read', id: holder.id }
+  const { fireAt, generation } = readBody(source.bytes, source.at)
+  const isMoved = onConflict === 'earliest' ? task.fireAt < fireAt : task.fireAt > fireAt
+  if (onConflict === 'replace' || (onConflict !== 'keep' && isMoved))
+    return change(core, task, tasks, holder.id, source)
+  return kept(core, holder, fireAt, generation)
+}
+
+/** A new task, whatever its key names. `runningId` is the task that loses the key to it. */
+export function create(core: Core, task: EncodedTask, tasks: ReadTasks, runningId?: number): Decision {
+  const { recorder, keys } = core
+  if (keys.table.isFull || recorder.fresh(task.queue, task.fireAt, task.payload, task.extras) === 0) {
+    return { kind: 'full' }
+  }
+  const { freshHomeHour, freshOrdinal } = recorder
+  tasks.written(packId(freshHomeHour, freshOrdinal))
+  core.ticker.noticeFireAt(task.fireAt)
+  const receipt = {
+    id: idText(core, freshHomeHour, freshOrdinal),
+    fireAt: task.fireAt,
+    outcome: 'created',
+    generation: 0,
+  } as const
+  if (runningId === undefined) return { kind: 'done', receipt }
+  return { kind: 'done', receipt: { ...receipt, running: refOf(core, runningId) } }
+}
+
+/** A pending task is replaced as a whole, or only moved. */
+function change(core: Core, task: KeyedTask, tasks: ReadTasks, id: number, source: TaskBytes): Decision {
+  const body = readBody(source.bytes, source.at)
+  const generation = body.generation + 1
+  const { fireAt } = task
+  const row = core.tiers.rowOf(body.homeHour, body.ordinal)
+  const next =
+    task.onConflict === 'replace'
+      ? ({ cause: 'replace', attempt: 0, extras: task.extras, payload: bytesOf(task.payload) } as const)
+      : ({ cause: 'reschedule', attempt: body.attempt, extras: body.extrasBytes() } as const)
+  const leftHour = core.lookup.placeHourOf(id)
+  const version = { ...next, fireAt, generation }
+  if (core.keys.table.isFull || core.recorder.nextVersion(row, source, 'pending', leftHour, version, 'new') === 0) {
+    return { kind: 'full' }
+  }
+  tasks.written(id)
+  core.ticker.noticeFireAt(fireAt)
+  return { kind: 'done', receipt: { id: refOf(core, id), fireAt, outcome: 'replaced', generation } }
+}
+
+function kept(core: Core, { id, state }: Holder, fireAt: number, generation: number): Decision {
+  return { kind: 'done', receipt: { id: refOf(core, id), fireAt, outcome: 'kept', generation, state } }
+}
+
+function keyExists(core: Core, { queue, key }: KeyedTask, { id, state }: Holder): Error {
+  const text = `queue '${queue.name}' has a task with this key, ${state}; nothing was scheduled`
+  return refuse('HW_KEY_EXISTS', text, { details: { key, id: refOf(core, id), state } })
+}
+
+function refOf(core: Core, id: number): string {
+  return idText(core, homeHourOf(id), ordinalOf(id))
+}
+
+function bytesOf(payload: string | Uint8Array | undefined): { readonly kind: number; readonly bytes: Uint8Array } {
+  if (payload === undefined) return { kind: 0, bytes: new Uint8Array(0) }
+  return typeof payload === 'string' ? { kind: 1, bytes: Buffer.from(payload, 'utf8') } : { kind: 2, bytes: payload }
+}
