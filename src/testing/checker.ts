@@ -32,6 +32,18 @@ export class Checker extends CallChecks {
     for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
   }
 
+  /** The last instant up to a limit at which a task may be due. */
+  lastFireAt(limitMs: number): number {
+    let last = 0
+    for (const { now } of this.tasks.values()) {
+      if (!now.allows(state.live)) continue
+      for (const { fromAt, toAt } of now.candidates) {
+        for (const at of [fromAt, toAt]) if (at > last && at <= limitMs) last = at
+      }
+    }
+    return last
+  }
+
   /** The engine has closed in order: what it had accepted is on disk. */
   closed(): void {
     this.journal.note('', 'closed')

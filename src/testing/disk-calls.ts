@@ -14,6 +14,8 @@ export interface DiskCallsOptions {
   readonly random: SeededRandom
   readonly slowSyncChance: number
   readonly slowSyncMsMax: number
+  /** Calls take no time. */
+  readonly instant: boolean
 }
 
 /** Least and most milliseconds; most calls are near the least. */
@@ -124,7 +126,8 @@ export class DiskCalls {
   }
 
   #latencyMs(operation: DiskOperation): number {
-    const { random, slowSyncChance, slowSyncMsMax } = this.#options
+    const { random, slowSyncChance, slowSyncMsMax, instant } = this.#options
+    if (instant) return 0
     const [least, most] = latencyMs[operation] ?? otherLatencyMs
     const ms = least + (most - least) * random.unit() ** 4
     return isSync(operation) && random.chance(slowSyncChance) ? ms + slowSyncMsMax * random.unit() : ms

@@ -1,6 +1,7 @@
 /**
  * The simulated clock of one process: monotonic time is the loop's, the wall clock is an offset to it that can be
- * stepped either way. Timers fire up to `lateMsMax` late, never early.
+ * stepped either way. Timers fire up to `lateMsMax` late, never early. An `instant` clock is for tests that look at
+ * times: whole milliseconds, timers fire exactly, turns take no time, and timers may be long.
  *
  * `stop` ends the process's time: its timers never fire, new ones are ignored. `next` is the clock of the process that
  * comes after: the same wall clock, a monotonic clock with another start.
@@ -10,7 +11,7 @@ import type { Clock, TimerHandle } from '../platform/ports.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { LoopEvent, SimulationLoop } from './simulation-loop.ts'
 
-export const timerMsMax = 1000
+const timerMsMax = 1000
 /** 2027-01-15T08:00:00Z */
 export const wallMsDefault = 1_800_000_000_000
 /** What a turn of the event loop takes: more than nothing, so that a loop of `soon` sees time pass. */
@@ -23,10 +24,15 @@ export interface SimulatedClockOptions {
   readonly wallMs?: number | undefined
   /** 1 if not given. */
   readonly lateMsMax?: number | undefined
+  readonly instant?: boolean | undefined
 }
+
+/** Of an instant clock: an idle month has 120 timers. */
+const instantSleepMsMax = 6 * 3_600_000
 
 export class SimulatedClock implements Clock {
   readonly #options: SimulatedClockOptions
+  readonly sleepMsMax: number
   readonly #startMs: number
   #wallOffsetMs: number
   #stopped = false
@@ -35,6 +41,7 @@ export class SimulatedClock implements Clock {
     this.#options = options
     this.#wallOffsetMs = options.wallMs ?? wallMsDefault
     this.#startMs = options.random.below(1_000_000)
+    this.sleepMsMax = options.instant === true ? instantSleepMsMax : timerMsMax
   }
 
   wallMs(): number {
@@ -46,9 +53,15 @@ export class SimulatedClock implements Clock {
   }
 
   setTimer(afterMs: number, run: () => void): TimerHandle {
-    if (!(afterMs >= 0 && afterMs <= timerMsMax)) throw new RangeError(`timer of ${afterMs} ms, not 0..${timerMsMax}`)
-    const { loop, random, lateMsMax } = this.#options
+    const { sleepMsMax } = this
+    if (!(afterMs >= 0 && afterMs <= sleepMsMax)) throw new RangeError(`timer of ${afterMs} ms, not 0..${sleepMsMax}`)
+    const { loop, random, lateMsMax, instant } = this.#options
     if (this.#stopped) return {}
+    if (instant === true) {
+      return loop.schedule(Math.ceil(afterMs), () => {
+        if (!this.#stopped) run()
+      })
+    }
     // The least part of a millisecond more, as adding the start to both instants rounds.
     return loop.schedule(afterMs + 0.001 + random.unit() * (lateMsMax ?? 1), () => {
       if (!this.#stopped) run()
@@ -61,7 +74,7 @@ export class SimulatedClock implements Clock {
 
   soon(run: () => void): void {
     if (this.#stopped) return
-    this.#options.loop.schedule(turnMs, () => {
+    this.#options.loop.schedule(this.#options.instant === true ? 0 : turnMs, () => {
       if (!this.#stopped) run()
     })
   }

@@ -36,6 +36,8 @@ export interface SimulatedDiskOptions {
   /** How often a sync takes up to `slowSyncMsMax`; 0.005 and 400 if not given. */
   readonly slowSyncChance?: number | undefined
   readonly slowSyncMsMax?: number | undefined
+  /** Calls take no time and are never short; planned faults hit all the same. */
+  readonly instant?: boolean | undefined
   readonly lies?: readonly DiskLie[] | undefined
 }
 
@@ -56,9 +58,9 @@ export class SimulatedDisk implements Disk, FileOwner {
     this.model = model
     this.random = options.random.fork('disk')
     this.#crashRandom = this.random.fork('crash')
-    const { loop, slowSyncChance = 0.005, slowSyncMsMax = 400 } = options
-    this.calls = new DiskCalls({ loop, random: this.random.fork('calls'), slowSyncChance, slowSyncMsMax })
-    this.shortChance = options.shortChance ?? 0.01
+    const { loop, slowSyncChance = 0.005, slowSyncMsMax = 400, instant = false } = options
+    this.calls = new DiskCalls({ loop, random: this.random.fork('calls'), slowSyncChance, slowSyncMsMax, instant })
+    this.shortChance = options.shortChance ?? (instant ? 0 : 0.01)
     this.capacityBytes = options.capacityBytes ?? Infinity
     this.openFilesMax = options.openFilesMax ?? Infinity
   }

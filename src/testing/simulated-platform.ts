@@ -33,6 +33,8 @@ export interface SimulatedMachineOptions {
   readonly jobs?: Jobs | undefined
   /** How often the thread of a job dies; 0 if not given. */
   readonly threadDeathChance?: number | undefined
+  /** Nothing takes any time but timers, which fire to the millisecond. */
+  readonly instant?: boolean | undefined
   /** What runs modules of handlers (`createRunner` of engine/handler-thread.ts), and how they are imported; none if not given. */
   readonly handlers?:
     | { readonly createRunner: CreateRunner; readonly load?: ((module: string) => Promise<unknown>) | undefined }
@@ -62,9 +64,9 @@ export class SimulatedMachine {
     this.#platformRandom = random.fork('platform')
     this.#forkRandom = random.fork('fork')
     this.loop = disk?.options.loop ?? new SimulationLoop()
-    const { wallMs, lateMsMax } = options
-    this.#clock = new SimulatedClock({ loop: this.loop, random: random.fork('clock'), wallMs, lateMsMax })
-    this.#disk = disk ?? new SimulatedDisk({ ...options.disk, loop: this.loop, random: random.fork('disk') })
+    const { wallMs, lateMsMax, instant } = options
+    this.#clock = new SimulatedClock({ loop: this.loop, random: random.fork('clock'), wallMs, lateMsMax, instant })
+    this.#disk = disk ?? new SimulatedDisk({ instant, ...options.disk, loop: this.loop, random: random.fork('disk') })
     this.keys = keys ?? new MemoryKeyStores(this.loop, new SeededRandom(`${options.seed}/keys`))
     this.#platform = this.#start()
   }
@@ -111,7 +113,7 @@ export class SimulatedMachine {
   #start(): Platform {
     const { loop } = this
     const disk = this.#disk
-    const { jobs = {}, threadDeathChance: deathChance, handlers } = this.#options
+    const { jobs = {}, threadDeathChance: deathChance, handlers, instant } = this.#options
     const random = this.#platformRandom.fork('threads')
     const locks = this.#locks
     const { keys } = this
@@ -120,7 +122,7 @@ export class SimulatedMachine {
       clock: this.#clock,
       disk,
       random: this.#platformRandom.fork('process'),
-      threads: new SimulatedThreads({ loop, random, disk, jobs, deathChance }),
+      threads: new SimulatedThreads({ loop, random, disk, jobs, deathChance, instant }),
       handlers: new HandlersInPlace({ clock: this.#clock, ...handlers }),
       async lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }> {
         await disk.stat(directory)

@@ -13,6 +13,8 @@ export interface SimulatedThreadsOptions {
   readonly jobs: Jobs
   /** How often the thread of a job dies before it begins or after its last step; 0 if not given. */
   readonly deathChance?: number | undefined
+  /** Messages take no time. */
+  readonly instant?: boolean | undefined
 }
 
 export class SimulatedThreads implements Threads {
@@ -43,9 +45,9 @@ export class SimulatedThreads implements Threads {
 
   /** Passes a message from thread to thread; a process that has ended gets none. */
   #wait(): Promise<void> {
-    const { loop, random, disk } = this.#options
+    const { loop, random, disk, instant } = this.#options
     return new Promise((resolve) => {
-      loop.schedule(0.02 + 0.2 * random.unit(), () => {
+      loop.schedule(instant === true ? 0 : 0.02 + 0.2 * random.unit(), () => {
         if (!disk.calls.ended) resolve()
       })
     })

@@ -14,6 +14,11 @@ const idleTurnsMax = 200
 /** Events between two real turns, so that other users of the process (a test runner's time-outs) get theirs. */
 const eventsPerTurn = 2000
 
+/** As they were when this was loaded: a test may put fake ones in place of the global ones. */
+const nextTurn = setImmediate
+const microtask = queueMicrotask
+const tick = process.nextTick
+
 export interface LoopEvent {
   readonly atMs: number
   readonly order: number
@@ -34,6 +39,8 @@ export class SimulationLoop {
   /** A binary heap by (atMs, order). */
   readonly #heap: LoopEvent[] = []
   #cancelled = 0
+  /** Told of an event that is due at once while nothing runs events. */
+  whenDue: (() => void) | undefined
 
   /** Virtual milliseconds since the start, fractional. */
   get nowMs(): number {
@@ -63,6 +70,7 @@ export class SimulationLoop {
     if (!(atMs >= this.#nowMs)) throw new RangeError(`event at ${atMs} ms, and it is ${this.#nowMs}`)
     const event: LoopEvent = { atMs, order: this.#order++, run }
     this.#push(event)
+    if (!this.#running && atMs === this.#nowMs) this.whenDue?.()
     return event
   }
 
@@ -114,32 +122,32 @@ export class SimulationLoop {
     let turnEnd = this.#eventsRun + eventsPerTurn
     let idleTurns = 0
     return new Promise<void>((resolve, reject) => {
-      const nextTick = (): void => process.nextTick(step)
+      const nextTick = (): void => tick(step)
       const step = (): void => {
         try {
           if (stop()) return finish(resolve)
           if (this.#eventsRun >= eventsEnd) throw new Error(`still running after ${this.#eventsRun} events`)
           if (this.#eventsRun >= turnEnd) {
             turnEnd = this.#eventsRun + eventsPerTurn
-            setImmediate(step)
+            nextTurn(step)
             return
           }
           if (this.#runNext()) idleTurns = 0
           else if (!mustStop) return finish(resolve)
           else if (idleTurns++ < idleTurnsMax) {
-            setImmediate(step)
+            nextTurn(step)
             return
           } else throw new Error('no event is left, but what was waited for has not happened')
         } catch (error) {
           return finish(() => reject(error))
         }
-        queueMicrotask(nextTick)
+        microtask(nextTick)
       }
       const finish = (settle: () => void): void => {
         this.#running = false
         settle()
       }
-      queueMicrotask(nextTick)
+      microtask(nextTick)
     })
   }
 

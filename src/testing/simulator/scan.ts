@@ -9,10 +9,7 @@ import { seenOf } from './life.ts'
 import { queueNames } from './workload.ts'
 
 /** Lists everything, tells the checker, and holds counters and calendar against it. */
-export async function scan(
-  engine: Engine,
-  checker: Checker,
-): Promise<{ live: number; dead: number; lastFireAt: number }> {
+export async function scan(engine: Engine, checker: Checker): Promise<{ live: number; dead: number }> {
   const listed: ListedTask[] = []
   for await (const task of engine.list()) listed.push(task)
   const dead: DeadView[] = []
@@ -63,7 +60,7 @@ export async function scan(
     if (counters.damaged > 0) checker.violate('D6 damage', undefined, `${name}: ${counters.damaged} counted as damaged`)
   }
   checkCalendar(checker, live, calendar)
-  return { live: live.length, dead: dead.length, lastFireAt: Math.max(0, ...live.map(({ fireAt }) => fireAt)) }
+  return { live: live.length, dead: dead.length }
 }
 
 function orderAt(task: ListedTask): number {

@@ -87,7 +87,7 @@ class Simulation {
 
   async run(): Promise<void> {
     try {
-      const lives = this.#options.lives ?? this.#random.between(3, 7)
+      const lives = this.#options.lives ?? this.#random.between(3, 6)
       for (let number = 1; number <= lives && !this.#failed; number++) await this.#liveOnce()
       if (!this.#failed) await this.#deliverAll()
     } catch (error) {
@@ -331,23 +331,10 @@ class Simulation {
   async #deliverAll(): Promise<void> {
     const { loop, clock } = this.#machine
     this.#disturbances.calm()
-    let life = await this.#open(true)
-    if (life === undefined) return
-    this.#life = life
-    const first = await this.#scan(life)
-    if (first === undefined || this.#failed) return
-    let closed = false
-    void life.engine.close().then(() => {
-      closed = true
-    })
-    await loop.runUntil(() => closed, { eventsMax })
-    this.#end(life)
-    this.#checker.closed()
-    this.#machine.kill()
-    const wait = Math.max(0, first.lastFireAt - clock.wallMs())
-    this.#machine.clock.step(Math.min(wait, 200 * dayMs) + 2 * hourMs)
+    const wait = Math.max(0, this.#checker.lastFireAt(clock.wallMs() + 200 * dayMs) - clock.wallMs())
+    this.#machine.clock.step(wait + 2 * hourMs)
     this.#checker.sampleWall()
-    life = await this.#open(true)
+    const life = await this.#open(true)
     if (life === undefined) return
     this.#life = life
     await this.#scan(life)
