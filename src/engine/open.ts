@@ -30,7 +30,7 @@ import { Exclusive } from './exclusive.ts'
 import { KeyHolders } from './key-holders.ts'
 import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
-import { defaultQueueSettings, parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
+import { parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
 import { loseLeases } from './lost-leases.ts'
 import { withValidPayloadNow } from './payload-schema.ts'
 import { Promoter } from './promoter.ts'
@@ -282,13 +282,13 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     bodies,
     segments,
     exclusive,
+    keys: keyTable,
     sealedFilesMax: settings.walFilesMax,
     reserveBytes: settings.walFileBytes + (settings.walFileBytes >> 2),
     manifest,
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
-    keys: keyTable,
     trimmed: () => admission.retry(),
   })
   const core: Core = {
@@ -300,13 +300,13 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     recorder,
     lookup,
     segments,
+    keys,
     admission,
     waiters,
     dispatcher,
     promoter,
     checkpointer,
     ticker,
-    keys,
     events,
     incarnation,
     openCount,
@@ -336,13 +336,13 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     async close() {
       await stop()
       admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
+      await keyTable.close()
       await log.close()
       await release()
     },
     async abandon(error) {
       const unknown = refuse(
         'HW_OUTCOME_UNKNOWN',
-      await keyTable.close()
         `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
         { outcome: 'unknown', cause: error },
       )
@@ -357,13 +357,13 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
     },
   })
   if (lifecycle.state === 'failed') lifecycle.assertOpen()
+  if (recovered.keysLost) await rebuildKeys(core)
   await loseLeases(core)
   await log.whenSynced(log.appendedLsn)
   const engine = new Engine(core, lifecycle)
   damaged = (damage) => {
     void settleDamage(core, damage).catch(failed)
   }
-  if (recovered.keysLost) await rebuildKeys(core)
   for (const damage of damages.splice(0)) damaged(damage)
   for (const { file, offset, bytes, savedAs } of recovered.log.tornTails) {
     clock.soon(() => events.emit('tornTail', { file, offset, bytes, savedAs }))
