@@ -53,12 +53,13 @@ const waitingBytesMax = 32 << 20
 
 /**
  * Opens an engine on a platform: this machine's, the simulator's, or a test's. `releasePlatform` is called once when the
- * engine has stopped, or could not be opened.
+ * engine has stopped, or could not be opened. `opened` is shown the parts, for the testing kit.
  */
 export async function openEngineOn(
   platform: Platform,
   options: EngineOptions,
   releasePlatform: () => Promise<void> = () => Promise.resolve(),
+  opened: (core: Core) => void = () => undefined,
 ): Promise<Engine> {
   let lock: DirectoryLock | undefined
   const release = async (): Promise<void> => {
@@ -68,7 +69,7 @@ export async function openEngineOn(
   try {
     const settings = parseOptions(options)
     lock = await takeDirectory(platform, settings.directory)
-    return await compose(platform, settings, release)
+    return await compose(platform, settings, release, opened)
   } catch (error) {
     // What releasing meets says nothing new about why there is no engine.
     await release().catch(() => undefined)
@@ -76,7 +77,12 @@ export async function openEngineOn(
   }
 }
 
-async function compose(platform: Platform, settings: EngineSettings, releaseAll: () => Promise<void>): Promise<Engine> {
+async function compose(
+  platform: Platform,
+  settings: EngineSettings,
+  releaseAll: () => Promise<void>,
+  opened: (core: Core) => void,
+): Promise<Engine> {
   const { clock, disk, random } = platform
   const { directory } = settings
   const lifecycle = new Lifecycle()
@@ -370,6 +376,7 @@ async function compose(platform: Platform, settings: EngineSettings, releaseAll:
   }
   ticker.start()
   checkpointer.start()
+  opened(core)
   return engine
 }
 

@@ -120,7 +120,7 @@ export class Ticker {
   #arm(waitMs: number): void {
     const { clock } = this.#parts
     if (this.#timer !== undefined) clock.clearTimer(this.#timer)
-    const sleepMs = Math.min(limits.timerSleepMsMax, Math.max(0, waitMs))
+    const sleepMs = Math.min(clock.sleepMsMax ?? limits.timerSleepMsMax, Math.max(0, waitMs))
     this.#timerAt = clock.wallMs() + sleepMs
     this.#timer = clock.setTimer(sleepMs, () => {
       this.#timer = undefined

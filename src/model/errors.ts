@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'HW_FORMAT_NEWER'
   | 'HW_CORRUPT'
   | 'HW_CLOCK_HELD'
+  | 'HW_TEST_STUCK'
   | 'HW_INTERNAL'
 
 export interface ErrorCatalogueEntry {
@@ -173,6 +174,11 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     summary:
       'The clock jumped forward further than allowed, so the engine holds firing until someone says that it is right.',
     remedy: 'Correct the clock, or confirm the jump if the time is right now.',
+  },
+  HW_TEST_STUCK: {
+    summary:
+      'The testing kit cannot move virtual time on: a handler does not end, tasks schedule each other without end, or time is moved already.',
+    remedy: 'Do what the message says; handlers that wait for virtual time use `sleep` of the test engine.',
   },
   HW_INTERNAL: {
     summary: 'An invariant of the engine does not hold: a bug of hourwheel.',

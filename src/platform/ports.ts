@@ -13,8 +13,10 @@ export interface Clock {
   wallMs(): number
   /** Milliseconds since an arbitrary start, fractional, never decreasing. Says *how long*. */
   monotonicMs(): number
-  /** Calls `run` once, not before `afterMs` (0..1000) have passed on the monotonic clock. */
+  /** Calls `run` once, not before `afterMs` (0 to 1000, see `sleepMsMax`) have passed on the monotonic clock. */
   setTimer(afterMs: number, run: () => void): TimerHandle
+  /** Longest timer, and how long the engine may go without a look at the clock, where that is not 1000. */
+  readonly sleepMsMax?: number | undefined
   clearTimer(timer: TimerHandle): void
   /** Calls `run` in the next turn of the event loop, after pending I/O. */
   soon(run: () => void): void

@@ -17,7 +17,7 @@ const eventsPerTurn = 2000
 /** As they were when this was loaded: a test may put fake ones in place of the global ones. */
 const nextTurn = setImmediate
 const microtask = queueMicrotask
-const tick = process.nextTick
+const tick = process.nextTick.bind(process)
 
 export interface LoopEvent {
   readonly atMs: number

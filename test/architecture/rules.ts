@@ -52,9 +52,10 @@ const packagesAllowed: Readonly<Record<string, readonly string[]>> = {
 /** A module named at run time: the user's handler module, or the engine's job module. */
 const computedImportsAllowed = ['platform/node/']
 
-/** The turn of the real event loop between two simulated events, without which promises would not settle. */
+/** The turn of the real event loop between two simulated events, without which promises would not settle; a guard in real time. */
 const ambientUsesAllowed: Readonly<Record<string, RegExp>> = {
   'testing/simulation-loop.ts': /: (?:setImmediate|process)$/,
+  'testing/real-time.ts': /: (?:setTimeout|clearTimeout)$/,
 }
 
 /** Files that read the caller's Date objects; `Date` is no clock there. */
