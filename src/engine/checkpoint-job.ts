@@ -22,7 +22,7 @@ export interface CheckpointInput {
     readonly openCount: number
     readonly fileId: string
   }
-  /** Offsets of the records to keep, ascending. */
+  /** Offsets of the records to keep, in any order. */
   readonly offsets: Uint32Array
   readonly nowHour: number
   /** Numbers for the files to write: as many as needed are used, from here on. */
@@ -37,7 +37,8 @@ export async function checkpointJob(disk: Disk, random: Random, input: Checkpoin
   const live: SegmentEntry[] = []
   const dead: SegmentEntry[] = []
   let nextOffset = 0
-  const { logFile, offsets } = input
+  const { logFile } = input
+  const offsets = input.offsets.toSorted()
   await readLogFile(disk, `${input.directory}/${logFile.name}`, logFile, (bytes, at, end, lsn, fileOffset) => {
     if (nextOffset >= offsets.length || fileOffset !== offsets[nextOffset]) return
     nextOffset++

@@ -22,11 +22,11 @@ export interface VersionParts {
   readonly recorder: Recorder
 }
 
+/** In no order: sorting a hundred thousand at once would hold up the thread. */
 export interface Listed {
-  readonly offsets: Uint32Array
-  readonly ids: Float64Array
-  readonly lsns: Float64Array
-  readonly count: number
+  readonly offsets: number[]
+  readonly ids: number[]
+  readonly lsns: number[]
   /** Ids of the dead letters among them. */
   readonly dead: number[]
 }
@@ -37,32 +37,22 @@ export async function listVersions(parts: VersionParts, file: LogFileInfo): Prom
   const { table } = tiers
   const cell = walCellOf(file.number)
   const turn = new Turn(parts.platform.clock)
-  const found: { offset: number; id: number; lsn: number }[] = []
+  const listed: Listed = { offsets: [], ids: [], lsns: [], dead: [] }
+  const list = (offset: number, id: number, lsn: number): void => {
+    listed.offsets.push(offset)
+    listed.ids.push(id)
+    listed.lsns.push(lsn)
+  }
   for (let row = 0; row < table.capacity; row++) {
     if ((row & 4095) === 0 && turn.isOver()) await turn.next()
     if (table.walFile[row] !== cell || table.tier[row] === tier.free) continue
-    found.push({ offset: table.walOffset[row]!, id: tiers.idOf(row), lsn: table.lsn[row]! })
+    list(table.walOffset[row]!, tiers.idOf(row), table.lsn[row]!)
   }
-  const dead: number[] = []
   for (const [id, place] of recorder.deadInLog) {
     if (place.walCell !== cell) continue
-    dead.push(id)
-    found.push({ offset: place.walOffset, id, lsn: ledger.dead.get(id)!.lsn })
+    listed.dead.push(id)
+    list(place.walOffset, id, ledger.dead.get(id)!.lsn)
   }
-  found.sort((a, b) => a.offset - b.offset)
-  const count = found.length
-  const listed: Listed = {
-    offsets: new Uint32Array(count),
-    ids: new Float64Array(count),
-    lsns: new Float64Array(count),
-    count,
-    dead,
-  }
-  found.forEach(({ offset, id, lsn }, index) => {
-    listed.offsets[index] = offset
-    listed.ids[index] = id
-    listed.lsns[index] = lsn
-  })
   return listed
 }
 
@@ -72,8 +62,8 @@ export async function swapVersions(parts: VersionParts, file: LogFileInfo, liste
   const { table } = tiers
   const cell = walCellOf(file.number)
   const turn = new Turn(parts.platform.clock)
-  for (let index = 0; index < listed.count; index++) {
-    if (turn.isOver()) await turn.next()
+  for (let index = 0; index < listed.ids.length; index++) {
+    if ((index & 63) === 0 && turn.isOver()) await turn.next()
     const id = listed.ids[index]!
     const row = tiers.rowOf(homeHourOf(id), ordinalOf(id))
     if (row < 0) continue

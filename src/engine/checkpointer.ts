@@ -178,12 +178,12 @@ export class Checkpointer {
       directory,
       openCount,
       logFile: { name: file.name, number: file.number, openCount: openCountOf(file.name), fileId: file.fileId },
-      offsets: listed.offsets.subarray(0, listed.count),
+      offsets: Uint32Array.from(listed.offsets),
       nowHour: hourOf(platform.clock.wallMs()),
       firstNumber: manifest.nextFileNumber,
     }
     const written =
-      listed.count === 0
+      listed.offsets.length === 0
         ? { segments: [], nextNumber: manifest.nextFileNumber }
         : await this.#write('checkpoint', input)
     const snapshotNumber = written.nextNumber
