@@ -17,6 +17,7 @@ export const cache = join(root, 'node_modules/.cache/hourwheel')
 /** Programs that are written in TypeScript and no part of the package, as they lie in the repository. */
 export const programs = {
   sim: 'test/simulation/run.ts',
+  torture: 'test/kill/run.ts',
   bench: 'bench/micro/run.ts',
   benchMacro: 'bench/macro/run.ts',
 }

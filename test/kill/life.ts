@@ -1,0 +1,121 @@
+/** One life of a worker: started, heard line by line, and ended by itself, by SIGKILL, or by what the caller does to it. */
+
+import { spawn } from 'node:child_process'
+import type { Checker } from './checker.ts'
+import type { Plan } from './lines.ts'
+
+export interface LifeOptions {
+  readonly plan: Plan
+  readonly checker: Checker
+  readonly random: () => number
+  /** SIGKILL so long after the start of the process, or after its scan. */
+  readonly kill?: { readonly after: 'start' | 'ready'; readonly ms: number }
+  /** What the worker is run under, such as `strace ...`. */
+  readonly under?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Called once the load has begun. Nothing is read until it has returned. */
+  readonly ready?: (life: { readonly pid: number; kill(): void }) => void | Promise<void>
+  readonly timeoutMs?: number
+}
+
+export interface Life {
+  readonly killed: boolean
+  readonly wasReady: boolean
+  readonly code: number | null
+  readonly stderr: string
+}
+
+/** From the root of the repository, where all programs run: compiled copies of this file lie elsewhere. */
+const workerPath = 'test/kill/worker.mjs'
+
+export async function live(options: LifeOptions): Promise<Life> {
+  const { plan, checker, random, kill, under = [], env = {} } = options
+  checker.born()
+  const command = [...under, process.execPath, workerPath, JSON.stringify(plan)]
+  const child = spawn(command[0]!, command.slice(1), { env: { ...process.env, ...env }, stdio: 'pipe' })
+  let pid = child.pid!
+  let killed = false
+  let wasReady = false
+  let stderr = ''
+  let rest = ''
+  let trouble: unknown
+  const timers: NodeJS.Timeout[] = []
+  const end = (): void => {
+    killed = true
+    signal(pid)
+    if (pid !== child.pid) child.kill('SIGKILL')
+  }
+  const endAfter = (ms: number): void => {
+    timers.push(
+      setTimeout(() => {
+        const until = performance.now() + (ms % 1)
+        while (performance.now() < until);
+        end()
+      }, ms),
+    )
+  }
+  timers.push(
+    setTimeout(() => {
+      checker.violate(`the worker hangs, ${wasReady ? 'after' : 'before'} its scan`)
+      end()
+    }, options.timeoutMs ?? 30_000),
+  )
+  if (kill?.after === 'start') endAfter(kill.ms)
+
+  const hear = (text: string): void => {
+    checker.hear(text)
+    const what = /^\{"t":"(born|scanned|ready)"/u.exec(text)?.[1]
+    if (what === 'born') pid = (JSON.parse(text) as { pid: number }).pid
+    if (what === 'scanned') child.stdin.write(`${JSON.stringify(checker.known(random))}\n`)
+    if (what !== 'ready') return
+    wasReady = true
+    if (kill?.after === 'ready') endAfter(kill.ms)
+    const { ready } = options
+    if (ready === undefined) return
+    child.stdout.pause()
+    void Promise.resolve(ready({ pid, kill: end }))
+      .catch((error: unknown) => (trouble = error))
+      .finally(() => child.stdout.resume())
+  }
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    try {
+      for (const line of lines) hear(line)
+    } catch (error) {
+      trouble ??= error
+      end()
+    }
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+  // It may be gone before it reads.
+  child.stdin.on('error', () => undefined)
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  for (const timer of timers) clearTimeout(timer)
+  // oxlint-disable-next-line typescript/only-throw-error
+  if (trouble !== undefined) throw trouble
+  checker.gone(killed || checker.end?.reason !== 'closed')
+  return { killed, wasReady, code, stderr }
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** What must hold of a life that nobody disturbed: it opened, closed in order and ended by itself. */
+export function judgeOrderly(checker: Checker, life: Life): void {
+  const { end } = checker
+  if (end?.reason === 'refused') checker.violate(`open refused: ${end.code}: ${end.message}`)
+  else if (!life.killed && end?.reason !== 'closed') {
+    checker.violate(`the engine stopped by itself: ${end?.reason} ${end?.code} ${end?.message}`)
+  }
+  if (!life.killed && life.code !== 0) checker.violate(`the worker ended with code ${life.code}`)
+  if (life.stderr !== '') checker.violate(`the worker complains: ${life.stderr}`)
+}

@@ -1,0 +1,119 @@
+/**
+ * `npm run torture -- --kills N | --faults N | --power-cuts N | --clock N`: long campaigns against the built package on a
+ * real disk. Prints what breaks the contract with its evidence, keeps the directory it happened in, goes on in a new one, and
+ * ends with a line of sums. Exits with 1 if anything broke.
+ */
+
+import * as fs from 'node:fs'
+import * as os from 'node:os'
+import * as path from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Checker } from './checker.ts'
+import { packageUnderTest } from './package-under-test.ts'
+import { killRounds } from './rounds.ts'
+import { faultRounds } from '../faults/fault-rounds.ts'
+import { whyNoStrace } from '../faults/syscall-faults.ts'
+
+const progressEveryMs = 30_000
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '0' },
+    faults: { type: 'string', default: '0' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    /** The main module of the package under test: another build than that of this repository. */
+    package: { type: 'string', default: packageUnderTest },
+    /** Where data directories are made. */
+    under: { type: 'string', default: os.tmpdir() },
+  },
+})
+
+interface Campaign {
+  readonly name: string
+  readonly rounds: number
+  /** Why it cannot be run here. */
+  readonly cannot?: () => string | undefined
+  /** Runs up to `rounds` rounds in `dir`; ends early when something broke. */
+  run(dir: string, rounds: number, seed: number, onRound: (checker: Checker) => void): Promise<Checker>
+}
+
+const campaigns: Campaign[] = [
+  {
+    name: 'kills',
+    rounds: whole('kills'),
+    run: (dir, rounds, seed, onRound) =>
+      killRounds({
+        dir,
+        package: values.package,
+        rounds,
+        seed,
+        drainEvery: 50,
+        killMsMax: 300,
+        liveMax: 400,
+        keepsBefore: true,
+        onRound: (_, checker) => onRound(checker),
+      }),
+  },
+  {
+    name: 'faults',
+    rounds: whole('faults'),
+    cannot: whyNoStrace,
+    run: (dir, rounds, seed, onRound) =>
+      faultRounds({ dir, package: values.package, rounds, seed, onRound: (_, checker) => onRound(checker) }),
+  },
+]
+
+let broken = 0
+for (const campaign of campaigns) {
+  if (campaign.rounds === 0) continue
+  const why = campaign.cannot?.()
+  if (why === undefined) broken += await runCampaign(campaign)
+  else {
+    broken++
+    console.log(`${campaign.name}: not run, ${why}`)
+  }
+}
+process.exitCode = broken > 0 ? 1 : 0
+
+function whole(name: 'kills' | 'faults' | 'seed'): number {
+  const value = Number(values[name])
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new Error(`--${name} must be a whole number, not ${values[name]}`)
+}
+
+async function runCampaign(campaign: Campaign): Promise<number> {
+  const { name, rounds } = campaign
+  const startedMs = performance.now()
+  const sums: Record<string, number> = {}
+  let done = 0
+  let failures = 0
+  let printedMs = startedMs
+  const say = (checker: Checker | undefined): void => {
+    const minutes = (performance.now() - startedMs) / 60_000
+    const all = { ...sums }
+    for (const [key, count] of Object.entries(checker?.counts ?? {})) all[key] = (all[key] ?? 0) + count
+    const figures = Object.entries(all).map(([key, count]) => `${count} ${key}`)
+    console.log(
+      `${name}: ${done} of ${rounds} rounds, ${(done / minutes).toFixed(0)} a minute, ${failures} broke; ${figures.join(', ')}`,
+    )
+  }
+  for (let seed = whole('seed'); done < rounds; seed++) {
+    const parent = fs.mkdtempSync(path.join(values.under, `hourwheel-${name}-`))
+    const checker = await campaign.run(path.join(parent, 'data'), rounds - done, seed, (checker) => {
+      done++
+      if (performance.now() - printedMs < progressEveryMs) return
+      printedMs = performance.now()
+      say(checker)
+    })
+    for (const [key, count] of Object.entries(checker.counts)) sums[key] = (sums[key] ?? 0) + count
+    if (checker.violations.length === 0) fs.rmSync(parent, { recursive: true })
+    else {
+      failures++
+      console.log(`\n${name}, seed ${seed}, round ${done}: kept in ${parent}`)
+      for (const violation of checker.violations.slice(0, 10)) console.log(`  ${violation}`)
+      for (const line of checker.evidence()) console.log(`    ${line}`)
+    }
+  }
+  say(undefined)
+  return failures
+}
