@@ -7,13 +7,21 @@
 
 import type { Core } from '../engine/core.ts'
 import type { Engine } from '../engine/engine.ts'
+import { createRunner } from '../engine/handler-thread.ts'
 import { jobs } from '../engine/jobs.ts'
 import { openEngineOn } from '../engine/open.ts'
 import { wholeIn, type EngineOptions } from '../engine/options.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
-import type { EngineEvents, HandleOptions, Handler, HandlerHandle, InstantInput } from '../model/hourwheel.ts'
+import type {
+  EngineEvents,
+  Handler,
+  HandlerHandle,
+  HandlerModule,
+  InstantInput,
+  ModuleOptions,
+} from '../model/hourwheel.ts'
 import { parseInstant } from '../model/instants.ts'
 import type { AnyQueues, QueueMap } from '../model/typed-queues.ts'
 import type { CrashPolicy } from './disk-model.ts'
@@ -33,6 +41,11 @@ export interface TestEngineOptions<Queues extends QueueMap = QueueMap> {
   handlerWait?: Duration | undefined
   /** How many handlers may start while time moves on once: an endless chain of tasks ends here. Default 100,000. */
   firingsMax?: number | undefined
+  /**
+   * Imports the module of a handler, by its URL, into this thread. `(url) => import(url)` in a test makes it the test runner's
+   * import, which may know TypeScript where Node does not.
+   */
+  importModule?: ((url: string) => Promise<unknown>) | undefined
   payloadBytesMax?: number | undefined
   clock?: EngineOptions['clock']
 }
@@ -61,8 +74,8 @@ export type TestEngine<Queues = AnyQueues> = Engine<Queues> & TestKit
 
 interface Registered {
   readonly queue: string
-  readonly handler: Handler
-  readonly options: HandleOptions | undefined
+  readonly handler: Handler | HandlerModule
+  readonly options: ModuleOptions | undefined
   handle: HandlerHandle
 }
 
@@ -73,17 +86,26 @@ interface Listening {
 }
 
 const directory = '/timers'
-const optionNames = ['queues', 'start', 'seed', 'handlerWait', 'firingsMax', 'payloadBytesMax', 'clock']
+const optionNames = ['queues', 'start', 'seed', 'handlerWait', 'firingsMax', 'importModule', 'payloadBytesMax', 'clock']
 
 /** Opens an engine in memory, with a time of its own that moves when it is told to. */
 export async function openTestEngine<Queues extends QueueMap = AnyQueues>(
   options: TestEngineOptions<Queues> = {},
 ): Promise<TestEngine<Queues>> {
   checkFields(options, optionNames, 'openTestEngine')
-  const { queues, start, seed = 1, handlerWait = '3s', payloadBytesMax, clock } = options
+  const { queues, start, seed = 1, handlerWait = '3s', importModule, payloadBytesMax, clock } = options
   const wallMs = start === undefined ? undefined : parseInstant(start, 'start')
-  const machine = new SimulatedMachine({ seed, wallMs, jobs, instant: true })
   const runs = new HandlerRuns(wholeIn(options.firingsMax ?? 100_000, 1, 10_000_000, 'firingsMax'))
+  const machine = new SimulatedMachine({
+    seed,
+    wallMs,
+    jobs,
+    instant: true,
+    handlers: {
+      load: importModule,
+      createRunner: (start) => createRunner({ ...start, handler: runs.wrap(start.handler as Handler) }),
+    },
+  })
   const time = new VirtualTime({
     loop: machine.loop,
     runs,
@@ -143,7 +165,7 @@ export async function openTestEngine<Queues extends QueueMap = AnyQueues>(
       calls.rejectAll(refuse('HW_OUTCOME_UNKNOWN', 'the machine crashed before the answer', { outcome: 'unknown' }))
       await open()
     },
-    async handle(queue: string, handler: Handler, options?: HandleOptions): Promise<HandlerHandle> {
+    async handle(queue: string, handler: Handler | HandlerModule, options?: ModuleOptions): Promise<HandlerHandle> {
       const wrapped = typeof handler === 'function' ? runs.wrap(handler) : handler
       const handle = await calls.add(engine.handle(queue, wrapped, options))
       const one: Registered = { queue, handler: wrapped, options, handle }

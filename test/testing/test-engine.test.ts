@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as realSleep } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
+import { greeted } from './modules/greet.ts'
 import { openTestEngine, type TestEngine, type TestEngineOptions } from '../../src/testing.ts'
 
 let t: TestEngine
@@ -143,4 +144,16 @@ test('fake timers of the test runner change nothing', async () => {
   } finally {
     vi.useRealTimers()
   }
+})
+
+test('modules are imported in this thread, retried, and there again after a crash', async () => {
+  const t = await open({ importModule: (url) => import(url) as Promise<unknown> })
+  await t.handle('greet', { module: new URL('modules/greet.ts', import.meta.url) }, { concurrency: 2, threads: 1 })
+  await t.scheduleMany(['ada', 'bob'].map((payload) => ({ queue: 'greet', delay: '1h', payload })))
+  await t.advanceBy('2h')
+  expect(greeted).toEqual(['ada 1', 'bob 1', 'ada 2', 'bob 2'])
+  await t.schedule({ queue: 'greet', delay: '1h', payload: 'eve' })
+  await t.crash()
+  await t.advanceBy('2h')
+  expect(greeted.slice(4)).toEqual(['eve 1', 'eve 2'])
 })
