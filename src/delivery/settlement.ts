@@ -35,6 +35,8 @@ export interface SettlementParts {
   readonly table: TaskTable
   readonly records: AttemptRecords
   readonly events: DeliveryEvents
+  /** A retry or a successor is due at this instant. */
+  noticeFireAt(fireAt: number): void
 }
 
 export class Settlement {
@@ -46,10 +48,11 @@ export class Settlement {
 
   success(attempt: Attempt): boolean {
     const { records, events } = this.#parts
-    const next = attempt.successor
+    const { successor: next } = attempt
     const lsn = next === undefined ? this.#finish('succeeded', attempt) : records.succeedWithNext(attempt.row, next)
     if (lsn === 0) return false
     events.succeeded(attempt, lsn)
+    if (next !== undefined) this.#parts.noticeFireAt(next.fireAt)
     return true
   }
 
@@ -105,6 +108,7 @@ export class Settlement {
     })
     if (lsn === 0) return false
     events.failed(attempt, text, retryAt, lsn)
+    this.#parts.noticeFireAt(retryAt)
     return true
   }
 
