@@ -4,14 +4,13 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deflateSync } from 'node:zlib'
 
 /** Handlers by queue, and `close` for the small server that the webhooks call. */
 export async function makeHandlers(outbox) {
   const { url, close } = await startFlakyServer()
 
   const email = {
-    async handler(task) {
+    handler: async (task) => {
       const { to, name, subject } = task.payload
       const text = `To: ${to}\nSubject: ${subject}\nMessage-ID: <${task.id}@example.com>\n\nDear ${name},\n\n${subject}.\n`
       // Named by the task's id: an attempt that is repeated writes the same file.
@@ -21,7 +20,7 @@ export async function makeHandlers(outbox) {
   }
 
   const invoice = {
-    async handler(task, context) {
+    handler: async (task, context) => {
       const { number, to, lines } = task.payload
       const cents = lines.reduce((sum, line) => sum + line.count * line.cents, 0)
       const rows = lines.map((line) => `${line.count} x ${line.item.padEnd(12)} ${(line.cents / 100).toFixed(2)}`)
@@ -36,16 +35,11 @@ export async function makeHandlers(outbox) {
     concurrency: 20,
   }
 
-  const thumbnail = {
-    async handler(task) {
-      const { image, x, y, zoom, size } = task.payload
-      await writeFile(`${outbox}/${image}.png`, png(mandelbrot(x, y, zoom, size), size))
-    },
-    concurrency: 2,
-  }
+  // Computing takes the processor for a while: in threads, so that nothing else is late.
+  const thumbnail = { handler: { module: new URL('./thumbnail.mjs', import.meta.url) }, concurrency: 2 }
 
   const webhook = {
-    async handler(task, context) {
+    handler: async (task, context) => {
       const { target, ...event } = task.payload
       const address = target === 'gone' ? 'http://127.0.0.1:9/' : url
       const body = JSON.stringify(event)
@@ -65,7 +59,7 @@ export async function makeHandlers(outbox) {
   }
 
   const slowExport = {
-    async handler(task, context) {
+    handler: async (task, context) => {
       const { rows, hang } = task.payload
       // Some of these never end by themselves: their time-out ends them.
       await sleep(hang ? 60_000 : rows / 20, undefined, { signal: context.signal })
@@ -114,53 +108,4 @@ async function startFlakyServer() {
       server.close(resolve)
     })
   return { url: `http://127.0.0.1:${server.address().port}/hook`, close }
-}
-
-function mandelbrot(centerX, centerY, zoom, size) {
-  const pixels = Buffer.alloc(size * (size + 1))
-  for (let row = 0; row < size; row++) {
-    for (let column = 0; column < size; column++) {
-      const cx = centerX + (column / size - 0.5) / zoom
-      const cy = centerY + (row / size - 0.5) / zoom
-      let x = 0
-      let y = 0
-      let steps = 0
-      while (x * x + y * y < 4 && steps < 255) {
-        const next = x * x - y * y + cx
-        y = 2 * x * y + cy
-        x = next
-        steps++
-      }
-      pixels[row * (size + 1) + 1 + column] = 255 - steps
-    }
-  }
-  return pixels
-}
-
-/** A grey picture as PNG. */
-function png(pixels, size) {
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(size, 0)
-  header.writeUInt32BE(size, 4)
-  header[8] = 8
-  const chunks = [chunk('IHDR', header), chunk('IDAT', deflateSync(pixels)), chunk('IEND', Buffer.alloc(0))]
-  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), ...chunks])
-}
-
-function chunk(type, data) {
-  const body = Buffer.concat([Buffer.from(type), data])
-  const framed = Buffer.alloc(body.length + 8)
-  framed.writeUInt32BE(data.length, 0)
-  body.copy(framed, 4)
-  framed.writeUInt32BE(crc32(body), body.length + 4)
-  return framed
-}
-
-function crc32(bytes) {
-  let crc = ~0
-  for (const byte of bytes) {
-    crc ^= byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
-  }
-  return ~crc >>> 0
 }

@@ -51,6 +51,8 @@ if (total.accepted === 0) {
 
 await mkdir(`${directory}/outbox`, { recursive: true })
 const handlers = await makeHandlers(`${directory}/outbox`)
+// Threads get a copy of the environment.
+process.env.OUTBOX = `${directory}/outbox`
 for (const [queue, { handler, concurrency }] of Object.entries(handlers.byQueue)) {
   await engine.handle(queue, handler, { concurrency })
 }
