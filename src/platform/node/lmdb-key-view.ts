@@ -27,6 +27,15 @@ const uint32Limit = 2 ** 32
 /** Entries looked at for each ended one that is written: what nobody remembers any more stays below a third. */
 const looksPerEnd = 2
 
+/** Of LMDB's format, on little-endian machines: pages, and what is looked at in the first two. */
+const pageBytes = 4_096
+const metaBytes = 160
+const metaMagicAt = 24
+const metaMagic = 0xbeefc0de
+const metaPageBytesAt = 48
+const metaRootAt = 136
+const noRoot = 2n ** 64n - 1n
+
 /** LMDB's own files: the data, and the lock file beside it. */
 const filesOf = (path: string): string[] => [path, `${path}-lock`]
 
@@ -52,10 +61,8 @@ export function createKeyViews(): KeyViews {
 }
 
 async function openKeyView(path: string, history: number, how: 'existing' | 'anew'): Promise<LmdbKeyView | undefined> {
-  if (how === 'existing') {
-    const bytes = await sizeOf(path)
-    if (bytes === undefined || bytes === 0) return undefined
-  } else await makeAnew(path)
+  if (how === 'anew') await makeAnew(path)
+  else if (!(await looksSound(path))) return undefined
   let database: Database | undefined
   try {
     database = await openDatabase(path)
@@ -87,6 +94,7 @@ async function openDatabase(path: string): Promise<Database> {
     cache: false,
     compression: false,
     maxDbs: 1,
+    pageSize: pageBytes,
     // What has resolved is on disk, by LMDB's plain order of writing.
     overlappingSync: false,
   })
@@ -106,12 +114,31 @@ async function makeAnew(path: string): Promise<void> {
   }
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+/**
+ * LMDB maps the file into memory and believes what it finds: what is not one of its files would kill the process. So its two meta
+ * pages are looked at first: by their magic, and whether the root they name is within the file.
+ */
+async function looksSound(path: string): Promise<boolean> {
+  let file: fs.FileHandle
   try {
-    return (await fs.stat(path)).size
+    file = await fs.open(path, 'r')
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined
+    if ((error as { code?: unknown }).code === 'ENOENT') return false
     throw error
+  }
+  try {
+    const { size } = await file.stat()
+    const page = Buffer.alloc(metaBytes)
+    for (const at of [0, pageBytes]) {
+      const { bytesRead } = await file.read(page, 0, metaBytes, at)
+      if (bytesRead < metaBytes || page.readUInt32LE(metaMagicAt) !== metaMagic) return false
+      if (page.readUInt32LE(metaPageBytesAt) !== pageBytes) return false
+      const root = page.readBigUInt64LE(metaRootAt)
+      if (root !== noRoot && root >= BigInt(Math.floor(size / pageBytes))) return false
+    }
+    return true
+  } finally {
+    await file.close()
   }
 }
 

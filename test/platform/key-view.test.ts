@@ -1,0 +1,84 @@
+import * as fs from 'node:fs'
+import * as os from 'node:os'
+import * as path from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { createKeyViews } from '../../src/platform/node/lmdb-key-view.ts'
+import { SimulatedMachine } from '../../src/testing/simulated-platform.ts'
+import { hold, keyViewContract, type ViewsUnderTest } from './key-view-contract.ts'
+
+const directories: string[] = []
+
+function temporaryDirectory(): string {
+  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hourwheel-'))
+  directories.push(directory)
+  return directory
+}
+
+afterEach(() => {
+  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true })
+})
+
+async function real(): Promise<ViewsUnderTest> {
+  const views = createKeyViews()
+  return {
+    open: views.open,
+    path: `${temporaryDirectory()}/keys.mdb`,
+    run: (work) => work(),
+    close: () => views.close(),
+  }
+}
+
+async function simulated(): Promise<ViewsUnderTest> {
+  const { loop, keys } = new SimulatedMachine({ seed: 5 })
+  const run: ViewsUnderTest['run'] = (work) => loop.run(work)
+  return { open: keys.open.bind(keys), path: '/keys.mdb', run, close: () => Promise.resolve() }
+}
+
+test.each(keyViewContract)('LMDB: %s', (_outcome, check) => hold(check, real))
+test.each(keyViewContract)('in simulation: %s', (_outcome, check) => hold(check, simulated))
+
+test('LMDB: its files are for their owner only', async () => {
+  const { open, path: file, close } = await real()
+  await open(file, 1, 'anew')
+  for (const name of [file, `${file}-lock`]) expect(fs.statSync(name).mode & 0o777).toBe(0o600)
+  await close()
+})
+
+test.each([
+  ['empty', Buffer.alloc(0)],
+  ['zeros', Buffer.alloc(65_536)],
+  ['text', Buffer.from('this is no view of keys\n'.repeat(1_000))],
+])('LMDB: a file of %s is none, and makes room for a new one', async (_what, bytes) => {
+  const { open, path: file, close } = await real()
+  fs.writeFileSync(file, bytes)
+  expect(await open(file, 1, 'existing')).toBeUndefined()
+  const view = await open(file, 1, 'anew')
+  await view.write([{ queue: 1, key: 'a', entry: { id: 3, end: undefined } }], 1)
+  expect(view.get(1, 'a')?.id).toBe(3)
+  await close()
+})
+
+test('a simulated one loses a write under way to a power cut, whole or not at all', async () => {
+  const outcomes = new Set<number>()
+  for (let seed = 0; seed < 20; seed++) {
+    const machine = new SimulatedMachine({ seed })
+    const view = await machine.loop.run(() => machine.platform.openKeyView('/keys.mdb', 1, 'anew'))
+    const entry = { id: 3, end: undefined }
+    const settled: string[] = []
+    void view
+      .write(
+        ['a', 'b'].map((key) => ({ queue: 1, key, entry })),
+        9,
+      )
+      .then(() => settled.push('written'))
+    machine.crash('random')
+    const again = (await machine.loop.run(() => machine.platform.openKeyView('/keys.mdb', 1, 'existing')))!
+    expect([again.lsn, again.get(1, 'a')?.id, again.get(1, 'b')?.id]).toEqual(
+      again.lsn === 0 ? [0, undefined, undefined] : [9, 3, 3],
+    )
+    await machine.loop.advanceBy(10)
+    expect(settled).toEqual([])
+    outcomes.add(again.lsn)
+  }
+  expect(outcomes).toEqual(new Set([0, 9]))
+})
