@@ -2,9 +2,10 @@
 
 import { openEngine } from '../../src/index.ts'
 import { column, ratios, type Benchmark, type Figures, type Runner } from './benchmark.ts'
+import short from './handler-short.ts'
+import working from './handler-working.ts'
 import { load, taskMaker } from './loads.ts'
 import { inMebibytes, residentBytesPeak, watchStalls } from './process-figures.ts'
-import { short, working } from './threads-handler.ts'
 
 const sizes = { tiny: 2_000, small: 200_000, full: 1_000_000 }
 const threads = 2
@@ -20,7 +21,7 @@ interface Specification {
 async function drain({ directory, tasks, works, inThreads }: Specification): Promise<Figures> {
   const engine = await openEngine({ dir: directory, nearBytesMax: 2 ** 30 })
   await load(engine, tasks, taskMaker(Date.now(), 1))
-  const module = new URL(works ? './threads-handler-working.js' : './threads-handler.js', import.meta.url)
+  const module = new URL(works ? './handler-working.js' : './handler-short.js', import.meta.url)
   let early = 0
   engine.on('fired', ({ lateMs }) => {
     if (lateMs < 0) early++

@@ -5,19 +5,7 @@
 
 import type { Attempt } from './attempt.ts'
 
-export interface Executor {
-  /** These attempts of one queue may start now. */
-  start(attempts: readonly Attempt[]): void
-  /**
-   * The attempt should stop, if it can. `isOver`: it is settled without its answer (time-out, close), so nobody waits for
-   * that; otherwise (cancel) its answer still counts.
-   */
-  abort(attempt: Attempt, reason: Error, isOver: boolean): void
-  /** Answers `untouched` for all that it was given and has not started; absent where everything starts at once. */
-  giveBack?(): void
-  /** Frees what it holds; attempts not answered by now never will be. */
-  close(): Promise<void>
-}
+export type { Executor } from './attempt.ts'
 
 /** How an executor tells what happens to its attempts. */
 export interface Answers {
