@@ -41,6 +41,9 @@ export interface DispatcherParts {
   settled(): void
 }
 
+/** What is recorded of an attempt that is over. */
+type Answer = 'success' | 'failure' | 'untouched'
+
 /** A task that may only run alone, held. */
 interface Lonely {
   readonly row: number
@@ -264,36 +267,44 @@ export class Dispatcher implements Answers {
 
   succeeded(attempt: Attempt): void {
     if (attempt.settled) return
-    if (attempt.verdict === undefined) this.#settle(attempt, () => this.#parts.settlement.success(attempt))
+    if (attempt.verdict === undefined) this.#settle(attempt, 'success', undefined)
     else this.failed(attempt, new Error('the handler gave its own verdict'))
   }
 
   failed(attempt: Attempt, error: unknown): void {
     if (attempt.settled) return
-    this.#settle(attempt, () => this.#parts.settlement.failure(attempt, error))
+    this.#settle(attempt, 'failure', error)
   }
 
   untouched(attempt: Attempt): void {
     if (attempt.settled) return
-    this.#settle(attempt, () => this.#parts.settlement.untouched(attempt))
+    this.#settle(attempt, 'untouched', undefined)
   }
 
-  #settle(attempt: Attempt, record: () => boolean): void {
+  #settle(attempt: Attempt, answer: Answer, error: unknown): void {
     attempt.settled = true
     this.deadlines.remove(attempt)
+    if (this.#unrecorded.length === 0 && this.#record(attempt, answer, error)) return
+    this.#unrecorded.push(() => this.#record(attempt, answer, error))
+  }
+
+  /** False when the log has no room: nothing was changed then. */
+  #record(attempt: Attempt, answer: Answer, error: unknown): boolean {
+    const { settlement } = this.#parts
+    if (answer === 'success') {
+      if (!settlement.success(attempt)) return false
+    } else if (answer === 'failure') {
+      if (!settlement.failure(attempt, error)) return false
+    } else if (!settlement.untouched(attempt)) return false
     const { consumer } = attempt
-    const done = (): boolean => {
-      if (!record()) return false
-      this.#attempts.delete(attempt.row)
-      consumer.active--
-      if (attempt.startedAtMs > 0) consumer.running--
-      this.#alone = false
-      attempt.recorded?.(this.#parts.appendedLsn())
-      if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
-      this.#pumpLater()
-      return true
-    }
-    if (this.#unrecorded.length > 0 || !done()) this.#unrecorded.push(done)
+    this.#attempts.delete(attempt.row)
+    consumer.active--
+    if (attempt.startedAtMs > 0) consumer.running--
+    this.#alone = false
+    attempt.recorded?.(this.#parts.appendedLsn())
+    if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
+    this.#pumpLater()
+    return true
   }
 
   /** Many answers come in one turn: one look at the due lists serves them all. */

@@ -30,6 +30,11 @@ export class LatenessHistogram {
 
 function bucketOf(lateMs: number): number {
   if (lateMs < bucketsPerDoubling) return Math.floor(lateMs)
+  if (lateMs < 2 ** 31) {
+    // The same without logarithm and division, as it is done for every attempt.
+    const doubling = 27 - Math.clz32(lateMs)
+    return doubling * bucketsPerDoubling + (lateMs >> (doubling - 1)) - bucketsPerDoubling
+  }
   const doubling = Math.min(doublings, Math.floor(Math.log2(lateMs / bucketsPerDoubling)) + 1)
   const within = Math.floor((lateMs / (bucketsPerDoubling * 2 ** (doubling - 1)) - 1) * bucketsPerDoubling)
   return doubling * bucketsPerDoubling + Math.min(bucketsPerDoubling - 1, Math.max(0, within))
