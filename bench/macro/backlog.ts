@@ -129,7 +129,7 @@ async function drain(engine: Engine, tasks: number): Promise<{ drainedPerSecond:
           lastAt = scheduledFor
           if (++count === tasks) resolve()
         },
-        { concurrency: 10_000 },
+        { concurrency: 1_000 },
       )
       .catch(reject)
     engine.closed.then(({ error }) => reject(error ?? new Error('closed')), reject)

@@ -29,7 +29,7 @@ interface Specification {
 
 type Located = Specification & { readonly directory: string }
 
-const concurrency = 10_000
+const concurrency = 1_000
 
 /**
  * Wall clock with fractions of a millisecond: `Date.now` at the moment it changes, carried on by the monotonic clock. Of

@@ -39,7 +39,7 @@ async function burst({ directory, tasks, at }: Specification): Promise<Figures> 
       if (now < at) early++
       if (++count === tasks) resolve()
     }
-    engine.handle('bench', handler, { concurrency: 10_000 }).catch(reject)
+    engine.handle('bench', handler, { concurrency: 1_000 }).catch(reject)
     engine.closed.then(({ error }) => reject(error ?? new Error('closed')), reject)
   })
   const drainedMs = Date.now() - Math.max(at, firstAtMs)
