@@ -187,6 +187,7 @@ export interface HandlerModule {
 
 /** Memory of one thread, in MiB; Node's choice where not given. */
 export interface ThreadMemory {
+  /** At least 16. */
   readonly maxOldGenerationSizeMb?: number | undefined
   readonly maxYoungGenerationSizeMb?: number | undefined
   readonly codeRangeSizeMb?: number | undefined

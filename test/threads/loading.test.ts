@@ -35,8 +35,10 @@ describe('a module of handlers', () => {
 
   it('that needs more memory than it may have is one too', async () => {
     const rig = await ThreadsRig.open()
-    const error = await refusalOf(rig.handle({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 1 } }))
-    expect(error).toMatchObject({ code: 'HW_HANDLER_INVALID' })
+    const options = { threads: 1, resourceLimits: { maxOldGenerationSizeMb: 24 } }
+    const { code, message } = await refusalOf(rig.handle(options, 'eats.mjs'))
+    expect(code).toBe('HW_HANDLER_INVALID')
+    expect(message).toMatch(/ran out of memory/)
   })
 
   it('may be given as the text of its URL', async () => {
@@ -51,7 +53,8 @@ describe('a module of handlers', () => {
     [{ concurrency: 2, threads: 3 }, 'HW_INVALID_OPTIONS'],
     [{ threads: 1.5 }, 'HW_INVALID_OPTIONS'],
     [{ timeout: 'never' }, 'HW_INVALID_DURATION'],
-    [{ resourceLimits: { maxOldGenerationSizeMb: '10' } }, 'HW_INVALID_OPTIONS'],
+    [{ resourceLimits: { maxOldGenerationSizeMb: '100' } }, 'HW_INVALID_OPTIONS'],
+    [{ resourceLimits: { maxOldGenerationSizeMb: 15 } }, 'HW_INVALID_OPTIONS'],
     [{ resourceLimits: { heap: 10 } }, 'HW_UNKNOWN_FIELD'],
     [{ thread: 1 }, 'HW_UNKNOWN_FIELD'],
   ])('is refused with options %o', async (options, code) => {

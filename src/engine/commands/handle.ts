@@ -16,6 +16,17 @@ import { withValidPayloadNow } from '../payload-schema.ts'
 import type { QueueRuntime } from '../queue-runtime.ts'
 import { checkTimeoutMs, type EncodedTask } from '../task-encoder.ts'
 
+/**
+ * MiB, from and to. Outside of these Node may end the whole process instead of the thread (seen with an old generation of
+ * 1 MiB on Node 24, and with stacks of 100 GiB on all versions).
+ */
+const memoryRanges: Readonly<Record<keyof ThreadMemory, readonly [number, number]>> = {
+  maxOldGenerationSizeMb: [16, 2 ** 20],
+  maxYoungGenerationSizeMb: [1, 2 ** 16],
+  codeRangeSizeMb: [1, 2 ** 12],
+  stackSizeMb: [1, 256],
+}
+
 export async function handle(
   core: Core,
   queue: string,
@@ -123,10 +134,10 @@ function moduleUrl(queue: string, handler: HandlerModule): string {
 
 function checkMemory(memory: ThreadMemory | undefined): ThreadMemory {
   if (memory === undefined) return {}
-  const names = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb'] as const
-  checkFields(memory, names, 'resourceLimits')
-  for (const name of names) {
-    if (memory[name] !== undefined) wholeIn(memory[name], 1, 2 ** 20, `resourceLimits.${name}`)
+  checkFields(memory, Object.keys(memoryRanges), 'resourceLimits')
+  for (const [name, [min, max]] of Object.entries(memoryRanges)) {
+    const value = memory[name as keyof ThreadMemory]
+    if (value !== undefined) wholeIn(value, min, max, `resourceLimits.${name}`)
   }
   return memory
 }

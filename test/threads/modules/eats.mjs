@@ -1,0 +1,2 @@
+const eaten = []
+for (;;) eaten.push({ at: eaten.length, text: `number ${eaten.length}` })
