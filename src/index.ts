@@ -1,10 +1,10 @@
 /** hourwheel: a durable timer engine for one node. The package's main entry point. */
 
 import { openEngineOn } from './engine/open.ts'
-import type { Engine } from './engine/engine.ts'
-import type { EngineOptions } from './engine/options.ts'
 import { verifyDirectory, type Verification } from './engine/verify.ts'
+import type { Engine, EngineOptions } from './model/engine.ts'
 import type { AnyQueues, QueueMap } from './model/typed-queues.ts'
+import { absolutePath } from './platform/node/node-disk.ts'
 import { createNodePlatform } from './platform/node/node-platform.ts'
 
 /**
@@ -21,7 +21,7 @@ export function openEngine<Queues extends QueueMap = AnyQueues>(
     runnerModule: new URL('./engine/handler-thread.js', import.meta.url),
     keepAlive: options?.ref !== false,
   })
-  return openEngineOn(platform, options, () => platform.close())
+  return openEngineOn(platform, fromHere(options), () => platform.close())
 }
 
 /**
@@ -34,15 +34,20 @@ export async function verify(options: {
 }): Promise<Verification> {
   const platform = createNodePlatform({ jobsModule: undefined, runnerModule: undefined, keepAlive: true })
   try {
-    return await verifyDirectory(platform, options.dir, options.onFile)
+    return await verifyDirectory(platform, fromHere(options).dir, options.onFile)
   } finally {
     await platform.close()
   }
 }
 
+/** The same options with an absolute `dir`. What is no path is left to be refused. */
+function fromHere<Options extends { dir: string }>(options: Options): Options {
+  const isPath = typeof options?.dir === 'string' && options.dir !== ''
+  return isPath ? { ...options, dir: absolutePath(options.dir) } : options
+}
+
 export type { Problem, Verification } from './engine/verify.ts'
-export type { Engine } from './engine/engine.ts'
-export type { EngineOptions } from './engine/options.ts'
+export type { Engine, EngineOptions, Hourwheel } from './model/engine.ts'
 export { HourwheelError, type ErrorCode } from './model/errors.ts'
 export type * from './model/hourwheel.ts'
 export type { Duration } from './model/durations.ts'

@@ -1,9 +1,8 @@
 /** The testing kit: an engine with a virtual time for tests of one's own code, and the simulated machine it runs on. */
 
-import type { Engine } from './engine/engine.ts'
 import { jobs } from './engine/jobs.ts'
 import { openEngineOn } from './engine/open.ts'
-import type { EngineOptions } from './engine/options.ts'
+import type { Engine, EngineOptions } from './model/engine.ts'
 import type { AnyQueues, QueueMap } from './model/typed-queues.ts'
 import { SimulatedMachine, type SimulatedMachineOptions } from './testing/simulated-platform.ts'
 

@@ -1,6 +1,7 @@
 /** The engine as its users see it: each member checks that the engine is open and hands over to a command. */
 
 import { parseDuration, type Duration } from '../model/durations.ts'
+import type { Engine as PublicEngine } from '../model/engine.ts'
 import type {
   AckInput,
   CalendarHour,
@@ -12,7 +13,6 @@ import type {
   Handler,
   HandlerHandle,
   HandlerModule,
-  Hourwheel,
   InstantInput,
   LateAnswer,
   LeasedTask,
@@ -42,7 +42,7 @@ import { whenDurable, whenRoom, type Core } from './core.ts'
 import { told, type Lifecycle } from './lifecycle.ts'
 import { calendarOf, statsOf } from './stats.ts'
 
-export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
+export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
   readonly #core: Core
   readonly #lifecycle: Lifecycle
   readonly deadLetters: DeadLetters
@@ -99,8 +99,11 @@ export class Engine<Queues = AnyQueues> implements Hourwheel<Queues> {
   }
 
   /** Due tasks for the caller to run; waits up to `wait` for the first. Competes with `handle` for the queue's tasks. */
-  lease(queue: string, input?: LeaseInput): Promise<LeasedTask[]> {
-    return lease(this.#core, queue, input)
+  lease<Name extends QueueName<Queues>>(
+    queue: Name,
+    input?: LeaseInput,
+  ): Promise<LeasedTask<PayloadOutput<Queues, Name>>[]> {
+    return lease(this.#core, queue, input) as Promise<LeasedTask<PayloadOutput<Queues, Name>>[]>
   }
 
   /** The task has succeeded; durable once this resolves. An older token answers 'stale'. */

@@ -3,13 +3,14 @@
 import { Dispatcher } from '../delivery/dispatcher.ts'
 import { InlineExecutor } from '../delivery/inline-executor.ts'
 import { LeaseDesk } from '../delivery/lease-desk.ts'
-import { Settlement, type DeliveryEvents } from '../delivery/settlement.ts'
+import { Settlement } from '../delivery/settlement.ts'
+import type { EngineOptions } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
 import { encodeId } from '../model/ids.ts'
 import { Ledger } from '../model/ledger.ts'
 import { limits } from '../model/limits.ts'
 import { encodeHead } from '../model/record-writers.ts'
-import type { DeadReason, TaskInput } from '../model/hourwheel.ts'
+import type { TaskInput } from '../model/hourwheel.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { DamagedBlock } from '../storage/segments/segment-reader.ts'
 import { logFileName } from '../storage/wal/log-format.ts'
@@ -23,6 +24,7 @@ import { Admission } from './admission.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { Core } from './core.ts'
 import { settleDamage } from './damage.ts'
+import { deliveryEventsOf } from './delivery-events.ts'
 import { takeDirectory } from './directory.ts'
 import { Engine } from './engine.ts'
 import { Events } from './events.ts'
@@ -30,7 +32,7 @@ import { Exclusive } from './exclusive.ts'
 import { KeyHolders } from './key-holders.ts'
 import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
-import { parseOptions, type EngineOptions, type EngineSettings } from './options.ts'
+import { parseOptions, type EngineSettings } from './options.ts'
 import { loseLeases } from './lost-leases.ts'
 import { withValidPayloadNow } from './payload-schema.ts'
 import { Promoter } from './promoter.ts'
@@ -201,35 +203,7 @@ async function compose(
     return runtime
   }
 
-  const deliveryEvents: DeliveryEvents = {
-    fired(attempt, lateMs) {
-      if (!events.heard('fired')) return
-      const { homeHour, ordinal, queue, number } = attempt
-      events.emit('fired', { id: idText(homeHour, ordinal), queue: queue.name, attempt: number, lateMs })
-    },
-    succeeded(attempt, lsn) {
-      if (!events.heard('succeeded')) return
-      const { homeHour, ordinal, queue, number } = attempt
-      events.emitDurable('succeeded', lsn, { id: idText(homeHour, ordinal), queue: queue.name, attempt: number })
-    },
-    failed(attempt, error, retryAt, lsn) {
-      if (!events.heard('attemptFailed')) return
-      const { homeHour, ordinal, queue, number } = attempt
-      const event = { id: idText(homeHour, ordinal), queue: queue.name, attempt: number, error, retryAt }
-      events.emitDurable('attemptFailed', lsn, event)
-    },
-    died({ queue, homeHour, ordinal }, reason, error, lsn) {
-      if (!events.heard('deadLettered')) return
-      const event = { id: idText(homeHour, ordinal), queue: queue.name, reason: reason as DeadReason, error }
-      events.emitDurable('deadLettered', lsn, event)
-    },
-    cancelled({ queue, homeHour, ordinal }, lsn) {
-      events.emitDurable('cancelled', lsn, { id: idText(homeHour, ordinal), queue: queue.name })
-    },
-    expired({ queue, homeHour, ordinal }, lsn) {
-      events.emitDurable('expired', lsn, { id: idText(homeHour, ordinal), queue: queue.name })
-    },
-  }
+  const deliveryEvents = deliveryEventsOf(events, idText)
   const dispatcher = new Dispatcher({
     clock,
     table,

@@ -1,43 +1,16 @@
 /** What an engine can be told at open, checked. Every limit has a default that suits a small machine. */
 
 import { parseDuration, type Duration } from '../model/durations.ts'
+import type { EngineOptions } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
-import type { QueueMap, QueueOptions } from '../model/typed-queues.ts'
+import type { QueueMap } from '../model/typed-queues.ts'
 import { checkSchema } from './payload-schema.ts'
 import type { QueueSettings } from './queue-runtime.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
-
-export interface EngineOptions<Queues extends QueueMap = QueueMap> {
-  /** The data directory; created when it is not there. One engine owns it at a time. */
-  dir: string
-  /** Settings of queues by name; all have defaults. A schema as `payload` types and validates what is scheduled. */
-  queues?: (Queues & KnownFields<Queues>) | undefined
-  /** Memory for the bytes of near tasks. Default 256 MiB; each queue may use a quarter. */
-  nearBytesMax?: number | undefined
-  /** How far ahead of their fire time tasks are brought into memory, memory permitting. Default 10 minutes. */
-  ahead?: Duration | undefined
-  /** Size of one log file. Default 16 MiB. */
-  walFileBytes?: number | undefined
-  /** Log files kept before the oldest is moved into segments. Default 4. */
-  walFilesMax?: number | undefined
-  /** Largest payload. Default 64 KiB, at most 1 MiB. */
-  payloadBytesMax?: number | undefined
-  /** How long a key is remembered after its task has ended; a queue may say otherwise. Default 24 hours, at most 366 days. */
-  keyWindow?: Duration | undefined
-  /** False: an open engine does not keep the process alive. */
-  ref?: boolean | undefined
-  /** A jump of the wall clock beyond these holds firing until it is put right: while running (1 day), over a stop (30 days). */
-  clock?: { forwardJumpMax?: Duration | undefined; downtimeMax?: Duration | undefined } | undefined
-}
-
-/** Makes the compiler refuse fields that queues do not have. */
-type KnownFields<Queues> = {
-  readonly [Name in keyof Queues]: { readonly [Field in Exclude<keyof Queues[Name], keyof QueueOptions>]: never }
-}
 
 export interface EngineSettings {
   readonly directory: string

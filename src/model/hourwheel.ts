@@ -1,11 +1,11 @@
 /**
- * The public vocabulary: what callers hand in and what they get back. Types only; `Hourwheel` is the interface that the
- * engine and (one day) a client in another process share. Instants in answers are UTC epoch milliseconds.
+ * The public vocabulary: what callers hand in and what they get back. Types only; the calls themselves are in engine.ts.
+ * Instants in answers are UTC epoch milliseconds.
  */
 
 import type { Duration } from './durations.ts'
 import type { RetryOptions } from './retry.ts'
-import type { AnyQueues, PayloadInput, PayloadOutput, QueueName } from './typed-queues.ts'
+import type { AnyQueues, PayloadInput, QueueName } from './typed-queues.ts'
 
 /** Anything with `epochMilliseconds`, such as a Temporal.Instant. */
 export interface InstantLike {
@@ -220,7 +220,7 @@ export interface LeaseInput {
 }
 
 /** A task that the caller is to run, and to answer by its token. */
-export interface LeasedTask extends Task {
+export interface LeasedTask<Payload = unknown> extends Task<Payload> {
   readonly token: string
   readonly attempt: number
   readonly fence: number
@@ -337,36 +337,4 @@ export interface DeadLetters {
 export interface Closed {
   readonly reason: 'closed' | 'failed'
   readonly error?: Error | undefined
-}
-
-/** `Queues`: those given at open, which type the payloads. */
-export interface Hourwheel<Queues = AnyQueues> {
-  /** Resolves once the task is on disk. */
-  schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt>
-  /** One durable unit: all or none; receipts in order. */
-  scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]>
-  cancel(ref: TaskRef): Promise<CancelAnswer>
-  reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer>
-  get(ref: TaskRef): Promise<GetAnswer | undefined>
-  /** In fire order. */
-  list(input?: ListInput): AsyncIterable<ListedTask>
-  handle<Name extends QueueName<Queues>>(
-    queue: Name,
-    handler: Handler<PayloadOutput<Queues, Name>, Queues>,
-    options?: HandleOptions,
-  ): Promise<HandlerHandle>
-  /** Due tasks for the caller to run; an empty array when none came in time. Competes with `handle`. */
-  lease(queue: string, input?: LeaseInput): Promise<LeasedTask[]>
-  ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer>
-  ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]>
-  nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer>
-  extend(token: string, lease: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer>
-  pause(queue: string): Promise<void>
-  resume(queue: string): Promise<void>
-  readonly deadLetters: DeadLetters
-  stats(): Promise<Stats>
-  /** Pending tasks per hour; hours without any are left out. */
-  calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]>
-  close(options?: { drain?: Duration | undefined }): Promise<void>
-  readonly closed: Promise<Closed>
 }

@@ -6,12 +6,12 @@
  */
 
 import type { Core } from '../engine/core.ts'
-import type { Engine } from '../engine/engine.ts'
 import { createRunner } from '../engine/handler-thread.ts'
 import { jobs } from '../engine/jobs.ts'
 import { openEngineOn } from '../engine/open.ts'
-import { wholeIn, type EngineOptions } from '../engine/options.ts'
+import { wholeIn } from '../engine/options.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
+import type { Engine, EngineOptions } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
 import type {

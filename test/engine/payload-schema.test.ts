@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { EngineOptions } from '../../src/engine/options.ts'
+import type { EngineOptions } from '../../src/model/engine.ts'
 import { openTestEngine, type TestEngine } from '../../src/testing.ts'
 import { countSchema, emailSchema, schemaOf, slowEmailSchema } from '../types/schemas.ts'
 

@@ -3,7 +3,7 @@
 import { jobs } from '../../src/engine/jobs.ts'
 import { openEngineOn } from '../../src/engine/open.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { EngineOptions } from '../../src/engine/options.ts'
+import type { EngineOptions } from '../../src/model/engine.ts'
 import type { ListedTask } from '../../src/model/hourwheel.ts'
 import { SimulatedMachine, type SimulatedMachineOptions } from '../../src/testing/simulated-platform.ts'
 

@@ -88,6 +88,11 @@ async function unlessMissing(stats: Promise<fs.Stats>): Promise<fs.Stats | undef
   }
 }
 
+/** A path as this disk takes it; a relative one starts where the process is now. */
+export function absolutePath(target: string): string {
+  return path.resolve(target)
+}
+
 /** A relative path would follow the working directory, which the program may change. */
 function assertAbsolute(target: string): void {
   if (!path.isAbsolute(target)) throw Object.assign(new Error(`not an absolute path: ${target}`), { code: 'EINVAL' })

@@ -1,6 +1,6 @@
 /** Random tasks, engines and handlers for the simulator, all drawn from the run's seed. */
 
-import type { EngineOptions } from '../../engine/options.ts'
+import type { EngineOptions } from '../../model/engine.ts'
 import type { TaskInput } from '../../model/hourwheel.ts'
 import type { QueueOptions } from '../../model/typed-queues.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
