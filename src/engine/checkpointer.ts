@@ -159,6 +159,11 @@ export class Checkpointer {
     }
   }
 
+  /** An engine that stops lets go of its segments: a manifest that is made after that would be without them. */
+  #assertRunning(): void {
+    if (this.#stopped) throw new Error('the engine stops, so this checkpoint is given up; nothing is lost by it')
+  }
+
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#parts.platform.clock.setTimer(fullDiskPauseMs, resolve))
   }
@@ -199,6 +204,7 @@ export class Checkpointer {
     await exclusive.run(async () => {
       const retired = this.#retirable()
       await log.whenSynced(log.appendedLsn)
+      this.#assertRunning()
       const next: Manifest = {
         ...manifest,
         number: manifest.number + 1,
@@ -269,6 +275,7 @@ export class Checkpointer {
     const merged = new Set(metas.map(({ number }) => number))
     await exclusive.run(async () => {
       await log.whenSynced(lsn)
+      this.#assertRunning()
       const next: Manifest = {
         ...manifest,
         number: manifest.number + 1,
