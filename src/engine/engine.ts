@@ -107,7 +107,10 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
   }
 
   /** The task has succeeded; durable once this resolves. An older token answers 'stale'. */
-  ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
+  ack<Name extends QueueName<Queues>>(
+    token: string,
+    input?: AckInput<TaskOf<Queues, Name>>,
+  ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
     return ack(this.#core, token, input)
   }
 

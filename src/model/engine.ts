@@ -85,7 +85,10 @@ export interface Hourwheel<Queues = AnyQueues> {
     queue: Name,
     input?: LeaseInput,
   ): Promise<LeasedTask<PayloadOutput<Queues, Name>>[]>
-  ack(token: string, input?: AckInput): Promise<{ readonly outcome: 'acked' } | LateAnswer>
+  ack<Name extends QueueName<Queues>>(
+    token: string,
+    input?: AckInput<TaskOf<Queues, Name>>,
+  ): Promise<{ readonly outcome: 'acked' } | LateAnswer>
   /** Answers in order. */
   ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]>
   nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer>

@@ -232,9 +232,9 @@ export interface LeasedTask<Payload = unknown> extends Task<Payload> {
 
 export type LateAnswer = { readonly outcome: 'stale' | 'ended' | 'missing' }
 
-export interface AckInput {
+export interface AckInput<Next = TaskInput> {
   /** The successor, scheduled durably in the same step. */
-  next?: TaskInput | undefined
+  next?: Next | undefined
 }
 
 export interface NackInput {

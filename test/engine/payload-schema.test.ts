@@ -127,6 +127,18 @@ test('a successor is validated at once, and a schema that makes a promise is ref
   expect(payloads).toEqual([{ to: 'ada', copies: 1 }])
 })
 
+test.each([emailSchema, slowEmailSchema])('the successor given with ack is validated too', async (payload) => {
+  const t = await open({ email: { payload } })
+  await t.schedule({ queue: 'pulled', delay: 0 })
+  const [leased] = await t.lease('pulled', { max: 1 })
+  const next = { queue: 'email', delay: '1h', payload: wrong }
+  await expect(t.ack(leased!.token, { next })).rejects.toMatchObject(refusal)
+  expect(await t.ack(leased!.token, { next: { ...next, payload: { to: 'ada' } } })).toEqual({ outcome: 'acked' })
+  const payloads: unknown[] = []
+  for await (const task of t.list()) payloads.push(task.payload)
+  expect(payloads).toEqual([{ to: 'ada', copies: 1 }])
+})
+
 test('schemas that are functions are schemas', async () => {
   const schema = Object.assign(() => undefined, emailSchema)
   const t = await open({ email: { payload: schema } })

@@ -157,3 +157,103 @@ test('modules are imported in this thread, retried, and there again after a cras
   await t.advanceBy('2h')
   expect(greeted.slice(4)).toEqual(['eve 1', 'eve 2'])
 })
+
+test('handlers may call the engine, and a chain within one advance is followed to its end', async () => {
+  const t = await open()
+  const seen: unknown[] = []
+  await t.handle('first', async () => {
+    const { id } = await t.schedule({ queue: 'second', delay: '1d' })
+    seen.push((await t.get(id))?.state)
+  })
+  await t.handle('second', (_task, context) => context.scheduleNext({ queue: 'third', delay: '1w' }))
+  await t.handle('third', () => void seen.push(t.now))
+  const { fireAt } = await t.schedule({ queue: 'first', delay: '1h' })
+  await t.advanceBy('30d')
+  expect(seen).toEqual(['pending', fireAt + 8 * 86_400_000])
+})
+
+test('a lease that waits is answered while time moves', async () => {
+  const t = await open()
+  const start = t.now
+  const waiting = t.lease('pulled', { wait: '1m' }).then((tasks) => [tasks.length, t.now - start])
+  await t.schedule({ queue: 'pulled', delay: '10s' })
+  await t.advanceBy('1h')
+  expect(await waiting).toEqual([1, 10_000])
+})
+
+test('time is moved by one call at a time, and by no handler', async () => {
+  const t = await open()
+  const errors: unknown[] = []
+  t.on('attemptFailed', ({ error }) => errors.push(error))
+  await t.handle('x', async () => t.advanceBy('1d'))
+  await t.schedule({ queue: 'x', delay: '1m', retry: { attempts: 1 } })
+  const first = t.advanceBy('1h')
+  await expect(t.advanceBy('1h')).rejects.toMatchObject({ code: 'HW_TEST_STUCK' })
+  await first
+  expect(errors).toEqual([expect.stringContaining('time is on its way already')])
+  await expect(t.advanceTo(t.now - 1)).rejects.toMatchObject({ code: 'HW_INVALID_TIME' })
+  await t.advanceTo(t.now + 1)
+})
+
+test('an engine is closed in spite of a handler that never ends, and of time on its way', async () => {
+  const t = await open({ handlerWait: 30 })
+  let aborted = false
+  await t.handle('hangs', async (_task, context) => {
+    context.signal.addEventListener('abort', () => (aborted = true))
+    await new Promise(() => undefined)
+  })
+  await t.schedule({ queue: 'hangs', delay: 0 })
+  const moving = t.advanceBy('1h')
+  await Promise.all([expect(moving).rejects.toMatchObject({ code: 'HW_TEST_STUCK' }), t.close({ drain: '1s' })])
+  expect(aborted).toBe(true)
+  await expect(t.schedule({ queue: 'hangs', delay: 0 })).rejects.toMatchObject({ code: 'HW_CLOSED' })
+  expect(await t.closed).toEqual({ reason: 'closed' })
+})
+
+test('an engine that failed is started again by a crash, on a disk that works', async () => {
+  const t = await open()
+  await t.handle('x', () => undefined)
+  t.machine.disk.faults.add({ on: 'sync', path: /wal-/, times: Infinity, code: 'EIO' })
+  await expect(t.schedule({ queue: 'x', delay: 1 })).rejects.toMatchObject({ outcome: 'unknown' })
+  expect((await t.closed).reason).toBe('failed')
+  await t.crash()
+  await t.schedule({ queue: 'x', delay: 1 })
+  await t.advanceBy('1s')
+  expect((await t.stats()).total.succeeded).toBeGreaterThan(0)
+})
+
+test('many tasks at one instant, and many over a month', async () => {
+  const t = await open()
+  let count = 0
+  await t.handle('x', async () => void count++)
+  await t.scheduleMany(Array.from({ length: 1_000 }, () => ({ queue: 'x', delay: '1h' })))
+  await t.scheduleMany(Array.from({ length: 1_000 }, (_, index) => ({ queue: 'x', delay: index * 2_500_000 })))
+  await t.advanceBy('30d')
+  expect(count).toBe(2_000)
+  expect(await t.stats()).toMatchObject({ conservation: 0, near: 0, far: 0 })
+})
+
+test('the same seed does the same', async () => {
+  const retries = async (seed: number): Promise<number[]> => {
+    await using t = await openTestEngine({ seed })
+    const times: number[] = []
+    await t.handle('x', () => {
+      times.push(t.now)
+      throw new Error('no')
+    })
+    await t.schedule({ queue: 'x', delay: 0 })
+    await t.advanceBy('10d')
+    return times
+  }
+  const first = await retries(1)
+  expect(first).toHaveLength(10)
+  expect(await retries(1)).toEqual(first)
+  expect(await retries(2)).not.toEqual(first)
+  await open()
+})
+
+test('options are checked', async () => {
+  await expect(openTestEngine({ dir: './x' } as never)).rejects.toMatchObject({ code: 'HW_UNKNOWN_FIELD' })
+  await expect(openTestEngine({ start: 'monday' })).rejects.toMatchObject({ code: 'HW_INVALID_TIME' })
+  await open()
+})

@@ -112,6 +112,19 @@ test('handlers see the output of the schema, and unknown for other queues', () =
   expectTypeOf(withHandler).toBeFunction()
 })
 
+test('leased tasks have the output of the schema, successors given with ack its input', () => {
+  const typed = async (engine: Hourwheel<typeof queues>): Promise<void> => {
+    const [email] = await engine.lease('email', { max: 10 })
+    expectTypeOf(email!.payload).toEqualTypeOf<Email>()
+    expectTypeOf((await engine.lease('elsewhere'))[0]!.payload).toEqualTypeOf<unknown>()
+    await engine.ack(email!.token, { next: { queue: 'count', delay: '1d', payload: 1 } })
+    // @ts-expect-error not a number
+    await engine.ack(email!.token, { next: { queue: 'count', delay: '1d', payload: 'one' } })
+    await engine.ack(email!.token)
+  }
+  expectTypeOf(typed).toBeFunction()
+})
+
 test('code that does not know the queues takes every engine', () => {
   const remind = async (engine: Hourwheel, to: string): Promise<void> => {
     await engine.schedule({ queue: 'email', delay: '1d', payload: { to } })

@@ -14,6 +14,7 @@ import { decodePayload } from '../../model/payload.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, whenDurable, type Core } from '../core.ts'
 import { wholeIn } from '../options.ts'
+import { withValidPayload } from '../payload-schema.ts'
 import { encodeSuccessor } from '../task-encoder.ts'
 
 const tokenForm = /^([0-9a-z]{14})\.([0-9a-z]{1,11})$/u
@@ -99,10 +100,16 @@ export async function ack(
 ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
   core.assertOpen()
   checkFields(input, ['next'], 'ack')
+  let task = input.next
+  if (task !== undefined) {
+    const valid = withValidPayload(core.settings.queues, task)
+    task = valid instanceof Promise ? await valid : valid
+    core.assertOpen()
+  }
   const next =
-    input.next === undefined
+    task === undefined
       ? undefined
-      : encodeSuccessor(input.next, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
+      : encodeSuccessor(task, core.platform.clock.wallMs(), core.settings.payloadBytesMax, core.queueOf)
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
   attempt.successor = next
