@@ -103,9 +103,12 @@ export function column(results: readonly Figures[], figure: string): number[] {
   return results.map((figures) => figures[figure]!)
 }
 
-/** Round by round: what was measured in the same minute is compared with each other. */
+/** Round by round: what was measured in the same minute is compared with each other. Nothing to nothing is 1. */
 export function ratios(one: readonly Figures[], other: readonly Figures[], figure: string): number[] {
-  return one.map((figures, round) => figures[figure]! / other[round]![figure]!)
+  return one.map((figures, round) => {
+    const [value, base] = [figures[figure]!, other[round]![figure]!]
+    return value === base ? 1 : value / base
+  })
 }
 
 function runChild(programArguments: readonly string[], nodeArguments: readonly string[]): Promise<Figures> {
