@@ -1,7 +1,7 @@
 /** hourwheel list: live tasks and dead letters in fire order, one line each. */
 
 import { InvalidArgumentError, type Command } from 'commander'
-import type { ListInput, LiveState } from '../index.ts'
+import type { ListInput, LiveState } from '../model/hourwheel.ts'
 import { dirOption, reading } from './reading.ts'
 
 interface Options {

@@ -1,11 +1,13 @@
 /** Opens an engine on a directory just to read from it: nothing is fired, since nothing handles. */
 
 import { existsSync } from 'node:fs'
-import { HourwheelError, openEngine, type Engine } from '../index.ts'
+import { openEngine } from '../engine/this-machine.ts'
+import type { Engine } from '../model/engine.ts'
+import { refuse } from '../model/errors.ts'
 
 export async function reading<T>(dir: string, read: (engine: Engine) => Promise<T>): Promise<T> {
   if (!existsSync(`${dir}/MANIFEST`)) {
-    throw new HourwheelError('HW_DIRECTORY_UNUSABLE', `${dir} is not a data directory of hourwheel: it has no MANIFEST`)
+    throw refuse('HW_DIRECTORY_UNUSABLE', `${dir} is not a data directory of hourwheel: it has no MANIFEST`)
   }
   const engine = await openEngine({ dir })
   try {

@@ -1,7 +1,7 @@
 /** hourwheel verify: every checksum, every cross-reference, conservation. */
 
 import type { Command } from 'commander'
-import { verify } from '../index.ts'
+import { verify } from '../engine/this-machine.ts'
 
 export function addVerifyCommand(program: Command): void {
   program

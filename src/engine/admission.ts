@@ -76,6 +76,6 @@ export class Admission {
   }
 }
 
-export function diskFullError(): HourwheelError {
+function diskFullError(): HourwheelError {
   return refuse('HW_DISK_FULL', 'the disk has no room for new tasks; nothing was scheduled', { retryAfterMs: 1_000 })
 }

@@ -75,7 +75,7 @@ export function parseTarget(core: Core, ref: unknown): Target {
 }
 
 /** An id from its text; undefined when it belongs to another history of the directory. Malformed text is refused. */
-export function parseRef(core: Core, ref: unknown): number | undefined {
+function parseRef(core: Core, ref: unknown): number | undefined {
   if (typeof ref !== 'string') {
     throw refuse(
       'HW_INVALID_REF',

@@ -66,7 +66,7 @@ export async function assertFresh(platform: Platform, directory: string): Promis
   }
 }
 
-export function unusable(directory: string, why: string, cause?: unknown): Error {
+function unusable(directory: string, why: string, cause?: unknown): Error {
   return refuse('HW_DIRECTORY_UNUSABLE', `${directory} cannot be used: ${why}`, { details: { directory }, cause })
 }
 

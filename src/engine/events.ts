@@ -7,7 +7,7 @@ import type { Clock } from '../platform/ports.ts'
 type Name = keyof EngineEvents
 type Listener<N extends Name> = (event: EngineEvents[N]) => void
 
-export const eventNames: readonly Name[] = [
+const eventNames: readonly Name[] = [
   'fired',
   'succeeded',
   'attemptFailed',

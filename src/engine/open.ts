@@ -333,13 +333,14 @@ async function compose(
         `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
         { outcome: 'unknown', cause: error },
       )
+      log.abandon(error)
       waiters.rejectAll(unknown)
       admission.rejectAll(error)
       ticker.stop()
       promoter.stop()
       leaseDesk.close()
       dispatcher.abandon()
-      await Promise.allSettled([keyTable.abandon(), checkpointer.stop(), bodies.close(), segments.close()])
+      await Promise.allSettled([keyTable.abandon(), checkpointer.stop(), bodies.close(), segments.close(), log.close()])
       await releaseAll()
     },
   })

@@ -50,7 +50,7 @@ function freshManifest(incarnation: number): Manifest {
 }
 
 /** Hours before yesterday are retired from the start. */
-export function firstOldestHour(nowMs: number): number {
+function firstOldestHour(nowMs: number): number {
   return Math.max(0, hourOf(nowMs) - 24)
 }
 

@@ -8,7 +8,7 @@ import type { Clock, Disk } from '../platform/ports.ts'
 import { Turn } from './turn.ts'
 
 const chunkBytes = 256 * 1024
-export const reserveFileName = 'reserve.tmp'
+const reserveFileName = 'reserve.tmp'
 
 export class SpaceReserve {
   readonly #disk: Disk

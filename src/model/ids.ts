@@ -16,7 +16,7 @@ export const ordinalLimit = 4_294_967_296
 /** Incarnations are below this: 2 ** 18. */
 export const incarnationLimit = 262_144
 
-export const idLength = 14
+const idLength = 14
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 

@@ -107,13 +107,13 @@ export type KeyForgetting = (queue: number, id: number, endedAt: number) => bool
  * it may be thrown away and made anew.
  */
 export interface KeyView {
-  /** All that records up to this LSN say is in it, and survives the machine. 0 in a new one. */
+  /** All that records up to this LSN say is in it, and survives the machine; also some of what came later. 0 in a new one. */
   readonly lsn: number
   /** May read the disk, but does not wait for writes. Sees all writes that have resolved. */
   get(queue: number, key: string): KeyEntry | undefined
   /**
-   * Puts the changes in and sets `lsn`, as a whole or not at all; resolves once it survives the machine. One at a time.
-   * While at it, entries of ended tasks that `forgets` speaks for go: with each entry of an ended task two others are looked
+   * Puts the changes in, each key once and in any order, and then sets `lsn`; resolves once all of it survives the machine. A
+   * crash in the middle leaves some of the changes, and the `lsn` of before. One at a time. While at it, entries of ended tasks that `forgets` speaks for go: with each entry of an ended task two others are looked
    * at, round by round.
    */
   write(changes: readonly KeyChange[], lsn: number, forgets?: KeyForgetting): Promise<void>

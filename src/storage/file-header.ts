@@ -19,7 +19,7 @@ export const fileHeaderBytes = 64
 export const fileIdBytes = 16
 
 /** The newest format of each kind that this program reads and the one it writes. */
-export const formatOf: Readonly<Record<FileKind, number>> = { wal: 1, segment: 1, dead: 1, snapshot: 1, manifest: 1 }
+const formatOf: Readonly<Record<FileKind, number>> = { wal: 1, segment: 1, dead: 1, snapshot: 1, manifest: 1 }
 
 const magicOf: Readonly<Record<FileKind, string>> = {
   wal: 'HWwal\0\0\0',
@@ -76,7 +76,7 @@ export function encodeFileHeader(fields: FileHeaderFields): Buffer {
 }
 
 /** The header, or in words what is wrong with it. A format newer than this program's is not wrong here. */
-export function decodeFileHeader(bytes: Uint8Array): FileHeader | string {
+function decodeFileHeader(bytes: Uint8Array): FileHeader | string {
   if (bytes.length < fileHeaderBytes) return `the file is shorter than its header of ${fileHeaderBytes} bytes`
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, fileHeaderBytes)
   const magic = view.toString('latin1', 0, 8)

@@ -1,8 +1,8 @@
 /**
  * The view of keys of a simulated machine, in memory: what real ones must do, and no more (platform/ports.ts).
  *
- * A store outlives the processes that open it. What a write brings is in it, whole, when the write has resolved; a power cut or
- * kill in the middle of one leaves it whole or not at all, by lot. A view is one life of it: after that its calls never settle.
+ * A store outlives the processes that open it. What a write brings is in it when the write has resolved; a power cut or kill in
+ * the middle of one leaves all of it, some of the changes, or nothing, by lot. A view is one life of it: after that its calls never settle.
  */
 
 import type { KeyChange, KeyEntry, KeyForgetting, KeyView } from '../platform/ports.ts'
@@ -20,6 +20,8 @@ interface Contents {
   readonly lsn: number
   readonly entries: ReadonlyMap<string, Kept>
 }
+
+const none: Contents = { history: 0, lsn: 0, entries: new Map() }
 
 /** Entries looked at for each ended one that is written. */
 const looksPerEnd = 2
@@ -44,7 +46,7 @@ export class MemoryKeyStores {
   /** The process ends. */
   end(policy: CrashPolicy | 'kill'): void {
     this.#life++
-    for (const [path, contents] of this.#underWay) if (this.#survives(policy)) this.#contents.set(path, contents)
+    for (const path of this.#underWay.keys()) this.#contents.set(path, this.#left(path, policy))
     this.#underWay.clear()
   }
 
@@ -52,7 +54,7 @@ export class MemoryKeyStores {
   fork(policy: CrashPolicy, loop: SimulationLoop): MemoryKeyStores {
     const copy = new MemoryKeyStores(loop, this.#random.fork('keys'))
     for (const [path, contents] of this.#contents) copy.#contents.set(path, contents)
-    for (const [path, contents] of this.#underWay) if (this.#survives(policy)) copy.#contents.set(path, contents)
+    for (const path of this.#underWay.keys()) copy.#contents.set(path, this.#left(path, policy))
     return copy
   }
 
@@ -97,9 +99,17 @@ export class MemoryKeyStores {
     })
   }
 
-  #survives(policy: CrashPolicy | 'kill'): boolean {
-    if (policy === 'loseAll') return false
-    return policy === 'keepAll' || this.#random.chance(0.5)
+  /** What a write under way leaves. */
+  #left(path: string, policy: CrashPolicy | 'kill'): Contents {
+    const before = this.#contents.get(path) ?? none
+    const after = this.#underWay.get(path)!
+    if (policy === 'loseAll') return before
+    if (policy === 'keepAll' || before.history !== after.history) return policy === 'keepAll' ? after : before
+    const way = this.#random.pick(['none', 'all', 'some'] as const)
+    if (way !== 'some') return way === 'all' ? after : before
+    const entries = new Map(before.entries)
+    for (const [name, kept] of after.entries) if (this.#random.chance(0.5)) entries.set(name, kept)
+    return { ...before, entries }
   }
 }
 

@@ -13,7 +13,7 @@ import type { LoopEvent, SimulationLoop } from './simulation-loop.ts'
 
 const timerMsMax = 1000
 /** 2027-01-15T08:00:00Z */
-export const wallMsDefault = 1_800_000_000_000
+const wallMsDefault = 1_800_000_000_000
 /** What a turn of the event loop takes: more than nothing, so that a loop of `soon` sees time pass. */
 const turnMs = 0.002
 

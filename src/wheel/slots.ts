@@ -28,7 +28,7 @@ const levelBits: readonly number[] = [...nearLevelBits, ...farLevelBits]
  * The hot path counts in ticks: milliseconds since a base that is a multiple of 2^30 ms. A current tick is below 2^30, and
  * one on a near level below 2^31, so that JavaScript's 32-bit operators are exact on them.
  */
-export const tickBits = 30
+const tickBits = 30
 export const tickSpanMs: number = 2 ** tickBits
 
 export const nearLevels: number = nearLevelBits.length

@@ -19,7 +19,7 @@ export function pages(): string[] {
   return [...top, ...docs.map((name) => join('docs', name))].filter((name) => name.endsWith('.md')).sort()
 }
 
-export function textOf(page: string): string {
+function textOf(page: string): string {
   return readFileSync(join(root, page), 'utf8')
 }
 

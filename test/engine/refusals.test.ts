@@ -100,7 +100,7 @@ describe('bad calls', () => {
       [() => engine.handle('q', 'no function' as never), 'HW_HANDLER_INVALID'],
       [() => engine.handle('q', () => 1, { concurrency: 0 }), 'HW_INVALID_OPTIONS'],
       [() => engine.handle('q q', () => 1), 'HW_INVALID_QUEUE'],
-      [() => engine.handle('q', () => 1, { threads: 2 } as never), 'HW_UNKNOWN_FIELD'],
+      [() => engine.handle('q', () => 1, { threads: 2 }), 'HW_UNKNOWN_FIELD'],
       [() => engine.pause('-'), 'HW_INVALID_QUEUE'],
       [() => engine.calendar({ from: 1_800_000_000 }), 'HW_TIME_LOOKS_LIKE_SECONDS'],
       [() => engine.deadLetters.purge(7 as never), 'HW_INVALID_REF'],

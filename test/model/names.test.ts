@@ -26,7 +26,8 @@ test('queue names', () => {
     {},
     ['a'],
   ]
-  for (const name of bad) expect(refusalOf(() => checkQueueName(name)).code, String(name)).toBe('HW_INVALID_QUEUE')
+  for (const name of bad)
+    expect(refusalOf(() => checkQueueName(name)).code, JSON.stringify(name)).toBe('HW_INVALID_QUEUE')
 })
 
 test('keys are counted in bytes of UTF-8', () => {

@@ -57,16 +57,17 @@ export const keyViewContract: readonly (readonly [string, Check])[] = [
     },
   ],
   [
-    'a later change takes the place of an earlier one, and all of a write is seen at once',
+    'a later change takes the place of an earlier one, and writes may be large',
     async (open, path) => {
       const view = await open(path, history, 'anew')
-      await view.write([change('a', live(1)), change('a', live(2))], 1)
+      await view.write([change('a', live(1))], 1)
+      await view.write([change('a', live(2))], 2)
       expect(view.get(1, 'a')).toEqual(live(2))
-      const changes = Array.from({ length: 600 }, (_, n) => change(`k${n}`, live(n)))
+      const changes = Array.from({ length: 3_000 }, (_, n) => change(`k${n}`, live(n)))
       const written = view.write([...changes, change('a', ended(2, 5))], 2_000_000_000_000)
       await written
       expect(view.lsn).toBe(2_000_000_000_000)
-      for (let n = 0; n < 600; n++) expect(view.get(1, `k${n}`)).toEqual(live(n))
+      for (let n = 0; n < 3_000; n++) expect(view.get(1, `k${n}`)).toEqual(live(n))
       expect(view.get(1, 'a')).toEqual(ended(2, 5))
       await view.write([], 2_000_000_000_001)
       expect(view.lsn).toBe(2_000_000_000_001)

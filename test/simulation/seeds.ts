@@ -5,7 +5,7 @@ import { simulate } from '../../src/testing/simulator/simulation.ts'
 import type { SimulationResult } from '../../src/testing/simulator/simulation-result.ts'
 
 /** The failing test says which seed, which rule, and what happened to that task. */
-export function report({ seed, violations, evidence }: SimulationResult): string {
+function report({ seed, violations, evidence }: SimulationResult): string {
   if (violations.length === 0) return 'ok'
   const broken = violations.slice(0, 5).map(({ rule, tag, message }) => `${rule} ${tag}: ${message}`)
   return [`seed ${seed}; again with: npm run sim -- --from ${seed} --seeds 1`, ...broken, ...evidence].join('\n')

@@ -11,7 +11,7 @@ export const hourMs = 3_600_000
 /** An hour begins here: 2027-01-15T08:00:00Z. */
 export const startMs = 1_800_000_000_000
 
-export const options: EngineOptions = {
+const options: EngineOptions = {
   dir: '/data',
   walFileBytes: 8 << 10,
   walFilesMax: 1,

@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DirectoryLock } from '../ports.ts'
 import { currentOwner, judge, type LockOwner, ownerSentence, parseOwner } from './lock-owner.ts'
 
-export const lockFileName = 'LOCK'
+const lockFileName = 'LOCK'
 
 const touchMs = 1000
 const watchMs = 3200

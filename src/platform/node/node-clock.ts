@@ -8,7 +8,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Clock, TimerHandle } from '../ports.ts'
 
-export const timerMsMax = 1000
+const timerMsMax = 1000
 
 interface NodeTimer {
   readonly dueMs: number

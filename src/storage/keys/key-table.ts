@@ -15,11 +15,9 @@
 
 import type { Clock, KeyChange, KeyEntry, KeyForgetting, KeyView, TimerHandle } from '../../platform/ports.ts'
 
-/** So many changes make a transaction: a few milliseconds of this thread. */
-const changesPerWrite = 512
-/** So many changes do not wait for more. */
-const changesPerBatch = 4_096
-const batchPauseMs = 200
+/** So many changes do not wait for more. The larger a batch, the more of its changes share a page of the view. */
+const changesPerBatch = 32_768
+const batchPauseMs = 500
 /** Beyond it, who schedules with a key waits. */
 const freshMax = 200_000
 /** How long a write that found the disk full waits before it tries again. */
@@ -202,13 +200,8 @@ export class KeyTable {
     for (const [name, change] of this.#fresh) this.#underWay.set(name, change)
     this.#fresh = new Map()
     await log.whenSynced(lsn)
-    const changes = [...this.#underWay.values()]
-    for (let from = 0; ; from += changesPerWrite) {
-      const isLast = from + changesPerWrite >= changes.length
-      if (this.#stopped) return
-      await this.#write(view, changes.slice(from, from + changesPerWrite), isLast ? lsn : view.lsn)
-      if (isLast) break
-    }
+    if (this.#stopped) return
+    await this.#write(view, [...this.#underWay.values()], lsn)
     this.#underWay = new Map()
     this.#parts.flushed()
   }

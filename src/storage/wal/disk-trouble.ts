@@ -23,3 +23,9 @@ export function diskTrouble(error: unknown, where: string): HourwheelError {
 function codeOf(error: unknown): unknown {
   return (error as { code?: unknown } | undefined)?.code
 }
+
+/** What a writer stops with. */
+export function logFailure(error: unknown, where: string): HourwheelError {
+  const text = error instanceof Error ? error.message : String(error)
+  return refuse('HW_DISK_FAILED', `the log failed at ${where}: ${text}`, { details: { file: where }, cause: error })
+}

@@ -8,7 +8,7 @@
 
 import type { Frame } from './log-flight.ts'
 import type { LogFile } from './log-files.ts'
-import { alignDown, frameBytesOf, frameHeaderBytes } from './log-format.ts'
+import { alignDown, frameBytesOf, frameHeaderBytes, lengthBytes } from './log-format.ts'
 
 /** Where frames are built: blocks of memory shared with the thread that writes (wheel/block-store.ts). */
 export interface LogBlocks {
@@ -63,6 +63,15 @@ export class FrameBuilder {
   limit(fileEnd: number, leave: number): void {
     this.settleEnd = Math.min(this.#frameEnd, fileEnd)
     this.newEnd = Math.min(this.settleEnd, fileEnd - leave)
+  }
+
+  /** Puts a record into the open frame: `write` writes it where it is told, and answers its end. */
+  append(write: (buffer: Buffer, at: number) => number): void {
+    const at = this.at + lengthBytes
+    const end = write(this.buffer, at)
+    this.buffer.writeUInt32LE(end - at, this.at)
+    this.at = end
+    this.count++
   }
 
   /** The frame, or undefined when there is nothing in it; an empty one leaves no trace. */

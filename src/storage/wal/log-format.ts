@@ -132,7 +132,7 @@ export function recordKindAt(bytes: Buffer, at: number, end: number): number {
   return kind < 0x80 ? kind : 0
 }
 
-export function isZero(bytes: Buffer, from: number, to: number): boolean {
+function isZero(bytes: Buffer, from: number, to: number): boolean {
   return lastNonZero(bytes, from, to) < 0
 }
 

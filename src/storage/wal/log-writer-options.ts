@@ -48,7 +48,13 @@ export function filesOptionsOf(options: LogWriterOptions): Omit<LogFilesOptions,
   if (fileBytes < 4096) throw new RangeError('fileBytes is at least 4096')
   const { disk, random, clock, directory, openCount, firstFileNumber: firstNumber } = options
   return {
-    ...{ disk, random, clock, directory, openCount, firstNumber, fileBytes },
+    disk,
+    random,
+    clock,
+    directory,
+    openCount,
+    firstNumber,
+    fileBytes,
     readyMax: options.readyFilesMax ?? 2,
     chunkBytes: options.fillChunkBytes ?? 256 * 1024,
     recycledMax: options.recycledFilesMax ?? 2,

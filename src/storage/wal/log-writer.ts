@@ -16,7 +16,7 @@
 import { refuse, type HourwheelError } from '../../model/errors.ts'
 import { writeClean, writeSeal } from '../../model/record-writers.ts'
 import { fileHeaderBytes } from '../file-header.ts'
-import { diskTrouble } from './disk-trouble.ts'
+import { diskTrouble, logFailure } from './disk-trouble.ts'
 import { FrameBuilder } from './frame-builder.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { LogChain } from './log-chain.ts'
@@ -35,8 +35,6 @@ import { LogProgress } from './log-progress.ts'
 import { LogSpace } from './log-space.ts'
 import { filesOptionsOf, type LogWriterOptions } from './log-writer-options.ts'
 
-export type { LogWriterOptions } from './log-writer-options.ts'
-
 export class LogWriter implements Log {
   appendedLsn: number
   readonly #options: LogWriterOptions
@@ -52,6 +50,8 @@ export class LogWriter implements Log {
   #place = 0
   #inGroup = false
   #scheduled = false
+  /** The open frame has a record that is to be written without waiting for the sync of another frame. */
+  #isUrgent = false
   #roomWanted = false
   #closing: Promise<void> | undefined
   #failure: HourwheelError | undefined
@@ -169,6 +169,11 @@ export class LogWriter implements Log {
     this.#flight.want(this.appendedLsn)
   }
 
+  needWrite(): void {
+    this.#isUrgent = true
+    this.#schedule()
+  }
+
   whenWritten(lsn: number): Promise<void> {
     return this.#progress.whenWritten(lsn)
   }
@@ -277,12 +282,7 @@ export class LogWriter implements Log {
   }
 
   #appendOwn(write: (buffer: Buffer, at: number) => number): void {
-    const builder = this.#builder
-    const at = builder.at + lengthBytes
-    const end = write(builder.buffer, at)
-    builder.buffer.writeUInt32LE(end - at, builder.at)
-    builder.at = end
-    builder.count++
+    this.#builder.append(write)
     this.appendedLsn++
   }
 
@@ -310,7 +310,10 @@ export class LogWriter implements Log {
   }
 
   #dispatch(): void {
-    if (this.#failure === undefined && !this.#inGroup && !this.#flight.busy) this.#closeFrame('records')
+    if (this.#failure !== undefined || this.#inGroup) return
+    if (this.#flight.busy && !(this.#isUrgent && !this.#flight.writing)) return
+    this.#isUrgent = false
+    this.#closeFrame('records')
   }
 
   #landed(): void {
@@ -339,13 +342,14 @@ export class LogWriter implements Log {
     }
   }
 
+  /** The engine has failed for a reason of its own: from now on nothing more is written, and no file is prepared. */
+  abandon(error: unknown): void {
+    this.#fail(error, 'the log is given up')
+  }
+
   #fail(error: unknown, where: string): void {
     if (this.#failure !== undefined) return
-    const text = error instanceof Error ? error.message : String(error)
-    const failure = refuse('HW_DISK_FAILED', `the log failed at ${where}: ${text}`, {
-      details: { file: where },
-      cause: error,
-    })
+    const failure = logFailure(error, where)
     this.#failure = failure
     this.#flight.poison()
     this.#idle.stop()

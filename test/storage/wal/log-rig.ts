@@ -3,7 +3,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Disk, Random } from '../../../src/platform/ports.ts'
 import { BlockStore } from '../../../src/wheel/block-store.ts'
-import { LogWriter, type LogWriterOptions } from '../../../src/storage/wal/log-writer.ts'
+import type { LogWriterOptions } from '../../../src/storage/wal/log-writer-options.ts'
+import { LogWriter } from '../../../src/storage/wal/log-writer.ts'
 import type { AppendPurpose, Log } from '../../../src/storage/wal/log.ts'
 import { readLogFile, type ReadLogOptions, type ReadLogResult } from '../../../src/storage/wal/wal-reader.ts'
 import { parseLogFileName } from '../../../src/storage/wal/log-format.ts'
@@ -11,7 +12,7 @@ import { parseLogFileName } from '../../../src/storage/wal/log-format.ts'
 export const directory = '/data'
 
 /** The real event loop; a wall clock that stands still. */
-export const testClock: Clock = {
+const testClock: Clock = {
   wallMs: () => 1_700_000_000_000,
   monotonicMs: () => performance.now(),
   setTimer: (afterMs, run) => setTimeout(run, afterMs),
