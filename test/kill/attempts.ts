@@ -9,8 +9,12 @@ const lossesMax = 10
 export class Attempts {
   starts = 0
   tornTails = 0
+  /** Reports of a clock that is too far ahead. */
+  holds = 0
   readonly #book: Book
   #fence = 0
+  /** Between wall clock and monotonic clock, at the start before. */
+  #offMs = 0
   /** Successors by the task that scheduled them, in this life. */
   readonly #next = new Map<ExpectedTask, ExpectedTask>()
   /** Ends of tasks whose id is not known yet. */
@@ -40,7 +44,12 @@ export class Attempts {
     if (task.stopped) book.violate('D5: it starts after a cancel that was answered leased', task)
     if (task.endedInLife) book.violate('it starts again after its handler has ended it', task)
     if (task.running) book.violate('it starts while it is running', task)
-    if (wallMs < scheduledFor) book.violate(`D4: ${scheduledFor - wallMs} ms early`, task)
+    // A clock set back between the engine's look at it and the handler's makes nothing early.
+    const offMs = wallMs - line.upMs
+    const wasStepped = book.rules.clockSteps && Math.abs(offMs - this.#offMs) > 20
+    this.#offMs = offMs
+    if (wallMs < scheduledFor && !wasStepped) book.violate(`D4: ${scheduledFor - wallMs} ms early`, task)
+    if (scheduledFor > book.believedUntilMs) book.violate('it starts by a clock that is not to be believed', task)
     if (!line.same || line.queue !== task.asked.queue) book.violate('it starts with other data', task)
     if (!task.allowsFireAt(scheduledFor, attempt - 1)) book.violate(`it starts for ${scheduledFor}`, task)
     if (!task.attempts.includes(attempt - 1)) book.violate(`it starts attempt ${attempt}`, task)
@@ -82,6 +91,7 @@ export class Attempts {
   event(line: EventLine): void {
     const book = this.#book
     if (line.name === 'tornTail') this.tornTails++
+    if (line.name === 'clockJump' && line.held === true) this.holds++
     if (line.name === 'damaged') book.violate('D6: damage is reported where nothing was damaged')
     if (line.id === undefined || !book.isProof) return
     const task = book.byId.get(line.id)
@@ -121,7 +131,7 @@ export class Attempts {
         book.know(task, is.cancelled)
         return
       case 'expired':
-        if (!task.allows(is.live) || !task.hasExpired(wallMs)) book.violate(said, task)
+        if (!task.allows(is.live) || !book.mayHaveExpired(task, wallMs)) book.violate(said, task)
         book.know(task, is.expired)
         return
       default:

@@ -39,6 +39,8 @@ export class Book {
   line = 0
   nextTag = 1
   lastWallMs = 0
+  /** What is due only later than this must not start: the clock that says so is not to be believed. */
+  believedUntilMs = Infinity
   readonly #ids = new IdRegister()
 
   constructor(rules: Rules) {
@@ -64,6 +66,11 @@ export class Book {
   /** The task is durably one of these states. */
   know(task: ExpectedTask, states: number): void {
     if (this.isProof) task.states = states
+  }
+
+  /** The engine may have found its time over, when the clock showed `wallMs` at last. */
+  mayHaveExpired({ asked: { expiresAt } }: ExpectedTask, wallMs: number): boolean {
+    return expiresAt !== undefined && (this.rules.clockSteps || expiresAt <= wallMs)
   }
 
   /** `durable`: the id can no more be given to another task. */

@@ -39,9 +39,10 @@ export class Calls {
 
   receipts(n: number, receipts: readonly (readonly [string, number])[]): void {
     const book = this.#book
-    const { tasks } = this.#take(n).submission!
-    if (!book.isProof) return
-    this.accepted += tasks.length
+    const submission = this.#take(n).submission!
+    const { tasks } = submission
+    if (book.isProof) this.accepted += tasks.length
+    else book.doubtful.add(submission)
     if (receipts.length !== tasks.length)
       book.violate(`${receipts.length} receipts for ${tasks.length} tasks`, tasks[0])
     for (const [index, [id, fireAt]] of receipts.entries()) {
@@ -68,8 +69,10 @@ export class Calls {
     if (kind === 'redrive' && task.allows(is.dead)) {
       task.may(is.live)
       task.attempts.push(0)
+      task.endedInLife = false
       task.generationMax++
-      task.mayFireAt(book.rules.clockSteps ? -Infinity : fireAt, fireAt + datedLaterMsMax, book.line, 0)
+      if (book.rules.clockSteps) task.mayFireAt(-Infinity, Infinity, book.line, 0)
+      else task.mayFireAt(fireAt, fireAt + datedLaterMsMax, book.line, 0)
     }
     if (kind === 'move') {
       task.generationMax++
@@ -102,7 +105,10 @@ export class Calls {
     const said = `${call.kind} says ${outcome} ${how ?? ''}`
     const states = outcome === 'missing' ? is.absent : (endedAs[how ?? ''] ?? ended)
     if (call.kind === 'move') this.#dropMove(task, call)
-    if ((task.window & states) === 0 && !((states & is.expired) !== 0 && task.hasExpired(this.#book.lastWallMs))) {
+    if (
+      (task.window & states) === 0 &&
+      !((states & is.expired) !== 0 && this.#book.mayHaveExpired(task, this.#book.lastWallMs))
+    ) {
       this.#book.violate(`D1, D5: ${said}`, task)
     }
     if (how === 'dead') return

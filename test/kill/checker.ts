@@ -65,6 +65,15 @@ export class Checker {
     return { lives, scans, accepted, unknown, starts, tornTails, checkpoints }
   }
 
+  get holds(): number {
+    return this.#attempts.holds
+  }
+
+  /** A clock that says more than this is wrong. */
+  believeClockUntil(wallMs: number): void {
+    this.#book.believedUntilMs = wallMs
+  }
+
   /** Something for the evidence. */
   note(text: string): void {
     this.#tail.push(`${this.lives} ${text}`)

@@ -80,10 +80,6 @@ export class ExpectedTask {
     })
   }
 
-  hasExpired(wallMs: number): boolean {
-    return this.asked.expiresAt !== undefined && this.asked.expiresAt <= wallMs
-  }
-
   /** A listing has shown it with exactly these values. */
   seen(states: number, fireAt: number, attempt: number, generation: number, line: number): void {
     this.states = states

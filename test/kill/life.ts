@@ -13,12 +13,22 @@ export interface LifeOptions {
   /** What the worker is run under, such as `strace ...`. */
   readonly under?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Called once the load has begun. Nothing is read until it has returned. */
-  readonly ready?: (life: { readonly pid: number; kill(): void }) => void | Promise<void>
+  /** Called once the load has begun. */
+  readonly ready?: (life: RunningLife) => void | Promise<void>
   readonly timeoutMs?: number
 }
 
+export interface RunningLife {
+  readonly pid: number
+  /** SIGKILL. */
+  kill(): void
+  /** From now on nothing is heard, until `listen`. */
+  turnAway(): void
+  listen(): void
+}
+
 export interface Life {
+  readonly pid: number
   readonly killed: boolean
   readonly wasReady: boolean
   readonly code: number | null
@@ -72,10 +82,12 @@ export async function live(options: LifeOptions): Promise<Life> {
     if (kill?.after === 'ready') endAfter(kill.ms)
     const { ready } = options
     if (ready === undefined) return
-    child.stdout.pause()
-    void Promise.resolve(ready({ pid, kill: end }))
-      .catch((error: unknown) => (trouble = error))
-      .finally(() => child.stdout.resume())
+    const running = { pid, kill: end, turnAway: () => child.stdout.pause(), listen: () => child.stdout.resume() }
+    Promise.resolve(ready(running)).catch((error: unknown) => {
+      trouble = error
+      end()
+      running.listen()
+    })
   }
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n')
@@ -98,7 +110,7 @@ export async function live(options: LifeOptions): Promise<Life> {
   // oxlint-disable-next-line typescript/only-throw-error
   if (trouble !== undefined) throw trouble
   checker.gone(killed || checker.end?.reason !== 'closed')
-  return { killed, wasReady, code, stderr }
+  return { pid, killed, wasReady, code, stderr }
 }
 
 function signal(pid: number): void {

@@ -89,6 +89,8 @@ export interface StartLine {
   readonly fence: number
   readonly scheduledFor: number
   readonly wallMs: number
+  /** The monotonic clock of the process. */
+  readonly upMs: number
   readonly same: boolean
 }
 

@@ -66,9 +66,14 @@ export function planOf(module: string, dir: string, checker: Checker, random: ()
 }
 
 /** Lets all that is due end, looks at the result with the next start, and verifies the files. */
-export async function drainAndVerify(plan: Plan, checker: Checker, random: () => number): Promise<void> {
+export async function drainAndVerify(
+  plan: Plan,
+  checker: Checker,
+  random: () => number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   for (const work of ['drain', 'look', 'verify'] as const) {
-    judgeLast(checker, await live({ plan: { ...plan, work, firstTag: checker.nextTag }, checker, random }), work)
+    judgeLast(checker, await live({ plan: { ...plan, work, firstTag: checker.nextTag }, checker, random, env }), work)
   }
 }
 

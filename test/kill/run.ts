@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- --kills N | --faults N | --power-cuts N | --clock N`: long campaigns against the built package on a
+ * `npm run torture -- --kills N | --faults N | --power-cuts N [--fs xfs] | --clock N`: long campaigns against the built package on a
  * real disk. Prints what breaks the contract with its evidence, keeps the directory it happened in, goes on in a new one, and
  * ends with a line of sums. Exits with 1 if anything broke.
  */
@@ -11,7 +11,10 @@ import { parseArgs } from 'node:util'
 import type { Checker } from './checker.ts'
 import { packageUnderTest } from './package-under-test.ts'
 import { killRounds } from './rounds.ts'
+import { clockRounds, whyNoClock } from '../faults/clock-rounds.ts'
 import { faultRounds } from '../faults/fault-rounds.ts'
+import { whyNoPowerCuts } from '../faults/loop-disk.ts'
+import { powerCutRounds } from '../faults/power-cut-rounds.ts'
 import { whyNoStrace } from '../faults/syscall-faults.ts'
 
 const progressEveryMs = 30_000
@@ -20,6 +23,10 @@ const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '0' },
     faults: { type: 'string', default: '0' },
+    'power-cuts': { type: 'string', default: '0' },
+    clock: { type: 'string', default: '0' },
+    /** Of power cuts. */
+    fs: { type: 'string', default: 'ext4' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     /** The main module of the package under test: another build than that of this repository. */
     package: { type: 'string', default: packageUnderTest },
@@ -27,6 +34,10 @@ const { values } = parseArgs({
     under: { type: 'string', default: os.tmpdir() },
   },
 })
+
+const fileSystem = values.fs === 'xfs' ? 'xfs' : 'ext4'
+/** Takes the place of all syncs: the proof that a missing one is seen. */
+const noSyncs = ['/usr/lib/x86_64-linux-gnu/libeatmydata.so', '/usr/lib/aarch64-linux-gnu/libeatmydata.so']
 
 interface Campaign {
   readonly name: string
@@ -61,12 +72,50 @@ const campaigns: Campaign[] = [
     run: (dir, rounds, seed, onRound) =>
       faultRounds({ dir, package: values.package, rounds, seed, onRound: (_, checker) => onRound(checker) }),
   },
+  {
+    name: `power cuts on ${fileSystem}`,
+    rounds: whole('power-cuts'),
+    cannot: () => whyNoPowerCuts(fileSystem) ?? whyNoProof(),
+    run: (dir, rounds, seed, onRound) => cutRounds(dir, rounds, seed, (_, checker) => onRound(checker)),
+  },
+  {
+    name: 'clock',
+    rounds: whole('clock'),
+    cannot: whyNoClock,
+    run: (dir, rounds, seed, onRound) =>
+      clockRounds({ dir, package: values.package, rounds, seed, onRound: (_, checker) => onRound(checker) }),
+  },
 ]
+
+function cutRounds(
+  dir: string,
+  rounds: number,
+  seed: number,
+  onRound: (round: number, checker: Checker) => void,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Checker> {
+  return powerCutRounds({ dir, package: values.package, rounds, seed, fileSystem, env, onRound })
+}
+
+function whyNoProof(): string | undefined {
+  return noSyncs.some((file) => fs.existsSync(file)) ? undefined : 'libeatmydata is missing (libeatmydata1)'
+}
+
+/** Power cuts with syncs that do nothing: they must be found out. */
+async function seesMissingSyncs(): Promise<boolean> {
+  const parent = fs.mkdtempSync(path.join(values.under, 'hourwheel-no-syncs-'))
+  const env = { LD_PRELOAD: noSyncs.find((file) => fs.existsSync(file))! }
+  const { violations } = await cutRounds(path.join(parent, 'data'), 20, whole('seed'), () => undefined, env)
+  fs.rmSync(parent, { recursive: true })
+  console.log(`power cuts without syncs: ${violations[0] ?? 'NOT found out: this rig proves nothing'}`)
+  return violations.length > 0
+}
 
 let broken = 0
 for (const campaign of campaigns) {
   if (campaign.rounds === 0) continue
   const why = campaign.cannot?.()
+  if (why === undefined && campaign.name.startsWith('power') && !(await seesMissingSyncs())) broken++
   if (why === undefined) broken += await runCampaign(campaign)
   else {
     broken++
@@ -75,7 +124,7 @@ for (const campaign of campaigns) {
 }
 process.exitCode = broken > 0 ? 1 : 0
 
-function whole(name: 'kills' | 'faults' | 'seed'): number {
+function whole(name: 'kills' | 'faults' | 'power-cuts' | 'clock' | 'seed'): number {
   const value = Number(values[name])
   if (Number.isSafeInteger(value) && value >= 0) return value
   throw new Error(`--${name} must be a whole number, not ${values[name]}`)
@@ -98,7 +147,7 @@ async function runCampaign(campaign: Campaign): Promise<number> {
     )
   }
   for (let seed = whole('seed'); done < rounds; seed++) {
-    const parent = fs.mkdtempSync(path.join(values.under, `hourwheel-${name}-`))
+    const parent = fs.mkdtempSync(path.join(values.under, `hourwheel-${name.replaceAll(' ', '-')}-`))
     const checker = await campaign.run(path.join(parent, 'data'), rounds - done, seed, (checker) => {
       done++
       if (performance.now() - printedMs < progressEveryMs) return

@@ -87,7 +87,7 @@ export class Scan {
       if (this.#listed.has(task)) continue
       const before = task.states
       task.states &= ~(is.live | is.dead)
-      if ((before & is.live) !== 0 && task.hasExpired(lastWallMs)) task.states |= is.expired
+      if ((before & is.live) !== 0 && book.mayHaveExpired(task, lastWallMs)) task.states |= is.expired
       if (task.states === 0) {
         book.violate('D1, D3: it is lost: neither listed nor ended', task)
         task.states = is.absent

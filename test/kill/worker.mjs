@@ -170,10 +170,22 @@ async function pauseOrResume(engine) {
 
 async function attempt(task, context) {
   const wallMs = Date.now()
+  const upMs = Math.round(performance.now())
   const tag = tagOf(task.payload)
   const { attempt, fence, scheduledFor } = context
   tags.set(task.id, tag)
-  say({ t: 'start', id: task.id, tag, queue: task.queue, attempt, fence, scheduledFor, wallMs, same: isSame(task) })
+  say({
+    t: 'start',
+    id: task.id,
+    tag,
+    queue: task.queue,
+    attempt,
+    fence,
+    scheduledFor,
+    wallMs,
+    upMs,
+    same: isSame(task),
+  })
   const end = (how, more = {}) => say({ t: 'end', tag, attempt, how, wallMs: Date.now(), ...more })
   if (task.queue === 'slow' || random() < 0.1) await sleep(whole(0, 40))
   const dice = random()
