@@ -19,7 +19,7 @@ beforeAll(() => {
   }
   for (const { name, code } of examplesOf('README.md')) project.write(`${name}.mjs`, code)
   compiled = project.compile()
-}, 60_000)
+}, 120_000)
 
 test('they compile', () => {
   expect(compiled).toBe('')
@@ -34,14 +34,14 @@ test('the types of the package need none of Node', () => {
   } finally {
     user.remove()
   }
-}, 60_000)
+}, 120_000)
 
 test('those that are tests pass', () => {
   const said = project.vitest()
   expect(said).not.toContain('exit code')
   // Four of docs/testing.md, one of docs/typed-queues.md, one file of examples.
   expect(said).toMatch(/Test Files .*6 passed/)
-}, 60_000)
+}, 120_000)
 
 test('the first task of the README', async () => {
   const said = await project.nodeUntil('first-task.mjs', [
@@ -49,7 +49,7 @@ test('the first task of the README', async () => {
     /to ada@example\.com, attempt 1, \d+ ms late/,
   ])
   expect(said.split('\n')).toHaveLength(3)
-}, 60_000)
+}, 120_000)
 
 test('examples/embedded.ts, twice on the same data', () => {
   for (const succeeded of [3, 6]) {
@@ -65,8 +65,8 @@ test('examples/embedded.ts, twice on the same data', () => {
     }
     expect(said).toContain(`${succeeded} succeeded, ${succeeded / 3} cancelled, conservation 0\n`)
   }
-}, 60_000)
+}, 120_000)
 
 test('examples/chain.ts', () => {
   expect(project.node('chain.js')).toBe('ada: reminder\nada: last call\nada: the end\n')
-}, 60_000)
+}, 120_000)

@@ -60,7 +60,7 @@ export class UsersProject {
   /** Runs a program that goes on for ever until all patterns were seen in what it says; answers that. */
   nodeUntil(path: string, patterns: readonly RegExp[]): Promise<string> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [path], { cwd: this.directory })
+      const child = spawn(process.execPath, [path], { cwd: this.directory, timeout: 60_000 })
       let said = ''
       const listen = (bytes: Buffer): void => {
         said += bytes.toString()
