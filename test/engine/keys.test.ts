@@ -381,13 +381,17 @@ describe('a key of a dead letter', () => {
 })
 
 describe('a successor', () => {
-  async function chain(next: Partial<TaskInput>): Promise<{ rig: Rig; first: Receipt }> {
-    const rig = await Rig.open()
+  async function handleParents(rig: Rig, next: Partial<TaskInput>): Promise<void> {
     await rig.run(() =>
       rig.engine.handle('q', (task, context) => {
         if (task.payload === 'parent') context.scheduleNext({ queue: 'q', delay: '1h', ...next })
       }),
     )
+  }
+
+  async function chain(next: Partial<TaskInput>): Promise<{ rig: Rig; first: Receipt }> {
+    const rig = await Rig.open()
+    await handleParents(rig, next)
     const first = await schedule(rig, { payload: 'parent' })
     return { rig, first }
   }
@@ -404,8 +408,10 @@ describe('a successor', () => {
   })
 
   test('is dropped when another task has its key', async () => {
-    const { rig } = await chain({ key: 'other', payload: 'child' })
+    const rig = await Rig.open()
     const other = await schedule(rig, { key: 'other', delay: '20d', payload: 'other' })
+    await handleParents(rig, { key: 'other', payload: 'child' })
+    await schedule(rig, { payload: 'parent' })
     await rig.advance(50)
     expect(await live(rig, { queue: 'q', key: 'other' })).toMatchObject({ id: other.id, payload: 'other' })
     expect((await rig.run(() => rig.engine.stats())).queues['q']).toMatchObject({

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { atIndex, errorCatalogue, refuse, shown } from '../../src/model/errors.ts'
-import type { ErrorCode , HourwheelError} from '../../src/model/errors.ts'
+import type { ErrorCode, HourwheelError } from '../../src/model/errors.ts'
 import { checkFields, isPlainObject } from '../../src/model/fields.ts'
 import { refusalOf } from './refusal.ts'
 
