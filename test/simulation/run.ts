@@ -10,12 +10,16 @@ import { parseArgs } from 'node:util'
 import { simulate } from '../../src/testing/simulator/simulation.ts'
 import type { SimulationResult } from '../../src/testing/simulator/simulation-result.ts'
 
+type Message = SimulationResult | { idle: true } | { begun: number } | { seed: number; stray: string }
+
 interface Task {
   readonly from: number
   readonly count: number
 }
 
 const progressEveryMs = 20_000
+/** A seed takes a second of a core; one that takes longer than this will never end. */
+const hangsAfterMs = 300_000
 
 const { values } = parseArgs({
   options: {
@@ -45,7 +49,10 @@ async function work(): Promise<void> {
   process.on('uncaughtException', report)
   process.on('unhandledRejection', report)
   for await (const task of messages()) {
-    for (seed = task.from; seed < task.from + task.count; seed++) process.send!(await simulate({ seed }))
+    for (seed = task.from; seed < task.from + task.count; seed++) {
+      process.send!({ begun: seed })
+      process.send!(await simulate({ seed }))
+    }
     process.send!({ idle: true })
   }
 }
@@ -94,8 +101,16 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
       () =>
         new Promise<void>((resolve, reject) => {
           const child = fork(fileURLToPath(import.meta.url), ['--worker'], { execArgv: ['--max-old-space-size=512'] })
-          child.on('message', (message: SimulationResult | { idle: true } | { seed: number; stray: string }) => {
-            if ('stray' in message) {
+          let seed = 0
+          const hangs = setTimeout(() => {
+            failed++
+            console.log(`seed ${seed}: still running after ${hangsAfterMs / 1000} s without a turn of the event loop`)
+            child.kill('SIGKILL')
+          }, hangsAfterMs)
+          child.on('message', (message: Message) => {
+            hangs.refresh()
+            if ('begun' in message) seed = message.begun
+            else if ('stray' in message) {
               failed++
               console.log(`seed ${message.seed}: an error that nobody handled\n${message.stray}`)
             } else if (!('idle' in message)) note(message)

@@ -340,6 +340,38 @@ describe('a crash between any two disk operations of a checkpoint', () => {
   )
 })
 
+test('a disk error that stops the engine while a checkpoint runs takes nothing along', async () => {
+  let failures = 0
+  for (let index = 1; index <= 30; index++) {
+    const machine = await place()
+    const engine = await openIn(machine, { nearBytesMax: 64 << 10 })
+    const expected: string[] = []
+    for (let n = 0; n < 60; n++) {
+      const at = startMs + 2 * hourMs + n
+      const { id } = await machine.loop.run(engine.schedule({ queue: 'mail', at, payload: 'x'.repeat(200) }))
+      expected.push(id)
+    }
+    await checkpoints(machine, engine, 1)
+    void engine.closed.then(({ reason }) => {
+      if (reason === 'failed') failures++
+    })
+    machine.disk.faults.add({ on: ['read', 'open'], first: index, code: 'EIO' })
+    // Promotion and a checkpoint at the same time.
+    machine.clock.step(2 * hourMs - 9 * minuteMs)
+    for (let n = 0; n < 4; n++) {
+      const filler = Array.from({ length: 12 }, () => ({ queue: 'filler', delay: '300d', payload: 'x'.repeat(100) }))
+      engine.scheduleMany(filler).catch(() => undefined)
+      await pass(machine, index / 8)
+    }
+    await pass(machine, 1_500)
+    machine.kill()
+    const again = await openIn(machine)
+    expect((await listAll(machine, again)).map(({ id }) => id).sort()).toEqual([...expected].sort())
+    expect(await contradictions(machine, again)).toEqual([])
+  }
+  expect(failures).toBeGreaterThan(5)
+})
+
 describe('the clock', () => {
   test('set back into a retired hour: tasks scheduled there are delivered, on time', async () => {
     const machine = await place()
