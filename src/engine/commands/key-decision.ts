@@ -67,9 +67,9 @@ export class ReadTasks {
   }
 }
 
-export function decide(core: Core, task: KeyedTask, tasks: ReadTasks): Decision {
-  const { queue, key, onConflict } = task
-  const holder = core.keys.find(queue.number, key)
+/** `holder` is who has the key. */
+export function decide(core: Core, task: KeyedTask, tasks: ReadTasks, holder: Holder | undefined): Decision {
+  const { queue, onConflict } = task
   const isPassive = onConflict === 'keep' || onConflict === 'reject'
   if (holder === undefined) return create(core, task, tasks)
   if (holder.end !== undefined) {

@@ -8,6 +8,7 @@ import type { Receipt } from '../../model/hourwheel.ts'
 import { limits } from '../../model/limits.ts'
 import { newBytesMax, readBody } from '../../model/records.ts'
 import { whenDurable, type Core } from '../core.ts'
+import type { Holder } from '../key-holders.ts'
 import { told } from '../lifecycle.ts'
 import type { EncodedInput } from '../task-encoder.ts'
 import { create, decide, ReadTasks, type KeyedTask } from './key-decision.ts'
@@ -27,7 +28,7 @@ type Step<T> =
 export function scheduleKeyed(core: Core, task: KeyedTask, resolve: Resolve<Receipt>, reject: Reject): void {
   const tasks = new ReadTasks(core, 'one')
   const attempt = (): Step<Receipt> | undefined => {
-    const decision = decide(core, task, tasks)
+    const decision = decide(core, task, tasks, core.keys.find(task.queue.number, task.key))
     if (decision.kind === 'full') return undefined
     if (decision.kind === 'done') return { kind: 'done', answer: decision.receipt }
     return decision.kind === 'read' ? { kind: 'read', ids: [decision.id] } : decision
@@ -102,8 +103,14 @@ function attemptMany(core: Core, batch: readonly EncodedInput[], tasks: ReadTask
   if (core.keys.table.isFull || !core.log.beginGroup(batch.length, plan.bytes, 'new')) return undefined
   const answer: Receipt[] = []
   try {
-    for (const task of batch) {
-      const decision = task.key === undefined ? create(core, task, tasks) : decide(core, task as KeyedTask, tasks)
+    for (let index = 0; index < batch.length; index++) {
+      const task = batch[index]!
+      const { key, queue } = task
+      const holder = key === undefined ? undefined : (plan.holders[index] ?? core.keys.find(queue.number, key))
+      const decision =
+        key === undefined || holder === 'none'
+          ? create(core, task, tasks)
+          : decide(core, task as KeyedTask, tasks, holder)
       // The plan has seen to it that there is room, and that all is at hand.
       if (decision.kind !== 'done') throw refuse('HW_INTERNAL', `a batch with keys met '${decision.kind}'`)
       answer.push(decision.receipt)
@@ -114,15 +121,23 @@ function attemptMany(core: Core, batch: readonly EncodedInput[], tasks: ReadTask
   return { kind: 'done', answer }
 }
 
+interface Plan {
+  readonly kind: 'ready'
+  readonly bytes: number
+  /** Who has the key of each task; undefined where an earlier one of the batch may have changed that. */
+  readonly holders: readonly (Holder | 'none' | undefined)[]
+}
+
 /** Whether the batch can be done as a whole, and how much room it takes at most. */
 function planOf(
   core: Core,
   batch: readonly EncodedInput[],
   tasks: ReadTasks,
-): { readonly kind: 'ready'; readonly bytes: number } | Exclude<Step<never>, { kind: 'done' }> {
+): Plan | Exclude<Step<never>, { kind: 'done' }> {
   /** Keys that the batch itself will have given out or changed, with the most bytes that their tasks take. */
   const named = new Map<string, number>()
   const unread: number[] = []
+  const holders: (Holder | 'none' | undefined)[] = new Array<Holder | 'none' | undefined>(batch.length)
   let bytes = 0
   for (let index = 0; index < batch.length; index++) {
     const { queue, key, onConflict, payload, extras } = batch[index]!
@@ -131,6 +146,7 @@ function planOf(
       const name = `${queue.number} ${key}`
       const earlier = named.get(name)
       const holder = core.keys.find(queue.number, key)
+      holders[index] = earlier === undefined ? (holder ?? 'none') : undefined
       const isTaken =
         earlier !== undefined || (holder !== undefined && core.keys.isRemembered(holder, queue.settings.keyWindowMs))
       if (onConflict === 'reject' && isTaken) {
@@ -157,5 +173,5 @@ function planOf(
     const text = `the batch takes ${bytes} bytes with what it changes; at most ${limits.batchBytesMax} are allowed`
     return { kind: 'refused', error: refuse('HW_BATCH_TOO_LARGE', text) }
   }
-  return { kind: 'ready', bytes }
+  return { kind: 'ready', bytes, holders }
 }

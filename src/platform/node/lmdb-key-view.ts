@@ -24,8 +24,8 @@ type Database = Lmdb.RootDatabase<Buffer, Buffer>
 const digestBytes = 13
 /** Characters at the end of a key that do not say where it lies. */
 const countedLength = 3
-/** So many changes make a transaction: a few milliseconds of this thread. */
-const changesPerTransaction = 512
+/** So many changes are handed over at a time: a few milliseconds of this thread. */
+const changesPerPart = 512
 /** Changes between two turns of the event loop while they are put in order. */
 const changesPerTurn = 8_192
 /** Address space for the file to grow into; more is taken when it is used up, but not without a pause. */
@@ -185,22 +185,30 @@ class LmdbKeyView implements KeyView {
 
   async write(changes: readonly KeyChange[], lsn: number, forgets?: KeyForgetting): Promise<void> {
     const database = this.#database
-    const parts = await inOrder(changes)
     try {
-      for (const part of parts) {
-        const forgotten = forgets === undefined ? [] : this.#look(part, forgets)
-        await database.batch(() => {
-          for (const digest of forgotten) void database.remove(digest)
-          for (const { queue, key, entry } of part) void database.put(digestOf(queue, key), encodeEntry(queue, entry))
-          if (part === parts.at(-1)) void database.put(stampKey, encodeStamp(this.#history, lsn))
-        })
-        // Later reads must not be served from the state before.
-        database.resetReadTxn()
+      const written: Promise<unknown>[] = []
+      // What comes while one transaction is being synced goes into the next, all of it.
+      for (const part of await inOrder(changes)) {
+        if (written.length > 0) await nextTurn()
+        written.push(this.#put(part, forgets === undefined ? [] : this.#look(part, forgets)))
       }
+      await allSettled(written)
+      // Only when nothing of it has failed.
+      await database.put(stampKey, encodeStamp(this.#history, lsn))
     } catch (error) {
       throw asDiskError(error)
     }
+    // Later reads must not be served from the state before.
+    database.resetReadTxn()
     this.#lsn = lsn
+  }
+
+  #put(changes: readonly KeyChange[], forgotten: readonly Buffer[]): Promise<unknown> {
+    const database = this.#database
+    return database.batch(() => {
+      for (const digest of forgotten) void database.remove(digest)
+      for (const { queue, key, entry } of changes) void database.put(digestOf(queue, key), encodeEntry(queue, entry))
+    })
   }
 
   /** Entries that may go, among the next ones. */
@@ -228,21 +236,28 @@ class LmdbKeyView implements KeyView {
   }
 }
 
-/** The changes in parts, one for each transaction, so that each page is written by few of them. There is one at least. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Waits for all, also when one of them fails. */
+async function allSettled(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+/** The changes in parts, in the order of their pages, so that each page is written by few transactions. */
 async function inOrder(changes: readonly KeyChange[]): Promise<KeyChange[][]> {
-  if (changes.length <= changesPerTransaction) return [[...changes]]
-  const runs = Math.ceil(changes.length / changesPerTransaction)
+  if (changes.length <= changesPerPart) return [[...changes]]
+  const runs = Math.ceil(changes.length / changesPerPart)
   const byPlace: KeyChange[][] = Array.from({ length: runs }, () => [])
   for (let index = 0; index < changes.length; index++) {
-    if (index % changesPerTurn === changesPerTurn - 1) await new Promise((resolve) => setImmediate(resolve))
+    if (index % changesPerTurn === changesPerTurn - 1) await nextTurn()
     const change = changes[index]!
     const place = placeOf(`${change.queue} ${change.key}`)
     byPlace[Math.floor((place / uint32Limit) * runs)]!.push(change)
   }
   const ordered = byPlace.flat()
-  return Array.from({ length: runs }, (_, part) =>
-    ordered.slice(part * changesPerTransaction, (part + 1) * changesPerTransaction),
-  )
+  return Array.from({ length: runs }, (_, part) => ordered.slice(part * changesPerPart, (part + 1) * changesPerPart))
 }
 
 function placeOf(name: string): number {
