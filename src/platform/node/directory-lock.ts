@@ -71,7 +71,8 @@ async function takeFile(file: string, owner: LockOwner): Promise<string | undefi
   // A few rounds, as others may be taking over the same stale file; more would be an endless quarrel.
   for (let round = 0; round < 5; round++) {
     try {
-      await fs.writeFile(file, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600 })
+      // Synced: after a power cut an empty file would have to be watched, one that names an earlier boot is stale at once.
+      await fs.writeFile(file, `${JSON.stringify(owner)}\n`, { flag: 'wx', mode: 0o600, flush: true })
       return undefined
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
