@@ -39,8 +39,25 @@ export class LoopDisk {
   }
 
   mount(): void {
-    run('mount', this.#device, this.mountPoint)
-    this.#isMounted = true
+    for (let tries = 1; ; tries++) {
+      run('mount', this.#device, this.mountPoint)
+      this.#isMounted = true
+      if (this.#isAlive() || tries === 100) return
+      // A mount namespace that was made meanwhile still holds the file system that was shut down.
+      this.unmount()
+      pause(100)
+    }
+  }
+
+  #isAlive(): boolean {
+    const probe = `${this.mountPoint}/probe`
+    try {
+      fs.writeFileSync(probe, 'alive')
+      fs.unlinkSync(probe)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** As if the power went. `flush`: the file system's own journal gets to the disk first. */
@@ -54,7 +71,7 @@ export class LoopDisk {
       const tried = spawnSync('umount', [this.mountPoint], { encoding: 'utf8' })
       if (tried.status === 0) break
       if (tries === 100) throw new Error(`umount ${this.mountPoint}: ${tried.stderr}`)
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+      pause(50)
     }
     this.#isMounted = false
   }
@@ -66,6 +83,10 @@ export class LoopDisk {
     fs.rmSync(this.#image, { force: true })
     fs.rmSync(this.mountPoint, { recursive: true, force: true })
   }
+}
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
 function run(command: string, ...args: string[]): string {

@@ -76,7 +76,7 @@ export function judgeFaulty(checker: Checker, { life, injected }: FaultyLife, fa
   const what = `${fault.call} ${fault.inject} at ${fault.when}`
   if (life.stderr !== '') checker.violate(`${what}: the worker complains: ${life.stderr}`)
   if (life.killed) return
-  if (life.code !== 0) checker.violate(`${what}: the worker ended with code ${life.code}`)
+  if (life.code !== 0) checker.violate(`${what}: the worker ended with ${life.code ?? life.signal}`)
   if (end === undefined) checker.violate(`${what}: the worker ended without a word`)
   else if (end.reason !== 'closed' && !told.has(end.code ?? '')) {
     checker.violate(`${what}: it is told as ${end.reason}, ${end.code}: ${end.message}`)

@@ -32,6 +32,8 @@ export class Checker {
   scans = 0
   /** Of the newest life. */
   end: LifeEnd | undefined
+  /** Why the worker stopped before its time, in the newest life. */
+  gaveUp: string | undefined
   readonly #book: Book
   readonly #calls: Calls
   readonly #attempts: Attempts
@@ -107,6 +109,7 @@ export class Checker {
   born(): void {
     this.lives++
     this.end = undefined
+    this.gaveUp = undefined
     this.#book.isProof = true
     this.#scan.begin()
   }
@@ -199,6 +202,9 @@ export class Checker {
         return
       case 'refused':
         this.end = { reason: 'refused', code: line.code, message: line.message }
+        return
+      case 'given up':
+        this.gaveUp = `${line.code}: ${line.message}`
         return
       case 'uncaught':
         this.violate(`an error that nobody handled: ${line.text}`)

@@ -32,6 +32,8 @@ export interface Life {
   readonly killed: boolean
   readonly wasReady: boolean
   readonly code: number | null
+  /** That ended it, by whomever it was sent. */
+  readonly signal: NodeJS.Signals | null
   readonly stderr: string
 }
 
@@ -52,7 +54,7 @@ export async function live(options: LifeOptions): Promise<Life> {
   const timers: NodeJS.Timeout[] = []
   const end = (): void => {
     killed = true
-    signal(pid)
+    kill9(pid)
     if (pid !== child.pid) child.kill('SIGKILL')
   }
   const endAfter = (ms: number): void => {
@@ -102,18 +104,18 @@ export async function live(options: LifeOptions): Promise<Life> {
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
   // It may be gone before it reads.
   child.stdin.on('error', () => undefined)
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', resolve)
+    child.on('close', (...end) => resolve(end))
   })
   for (const timer of timers) clearTimeout(timer)
   // oxlint-disable-next-line typescript/only-throw-error
   if (trouble !== undefined) throw trouble
   checker.gone(killed || checker.end?.reason !== 'closed')
-  return { pid, killed, wasReady, code, stderr }
+  return { pid, signal, killed, wasReady, code, stderr }
 }
 
-function signal(pid: number): void {
+function kill9(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
@@ -125,9 +127,11 @@ function signal(pid: number): void {
 export function judgeOrderly(checker: Checker, life: Life): void {
   const { end } = checker
   if (end?.reason === 'refused') checker.violate(`open refused: ${end.code}: ${end.message}`)
-  else if (!life.killed && end?.reason !== 'closed') {
+  else if (checker.gaveUp !== undefined && end?.reason !== 'failed') {
+    checker.violate(`without a fault, a call failed with ${checker.gaveUp}`)
+  } else if (!life.killed && end?.reason !== 'closed') {
     checker.violate(`the engine stopped by itself: ${end?.reason} ${end?.code} ${end?.message}`)
   }
-  if (!life.killed && life.code !== 0) checker.violate(`the worker ended with code ${life.code}`)
+  if (!life.killed && life.code !== 0) checker.violate(`the worker ended with ${life.code ?? life.signal}`)
   if (life.stderr !== '') checker.violate(`the worker complains: ${life.stderr}`)
 }

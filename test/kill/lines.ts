@@ -25,6 +25,7 @@ export type Line =
   | { readonly t: 'verified'; readonly sound: boolean; readonly problems: string }
   | { readonly t: 'closed'; readonly reason: string; readonly code?: string; readonly message?: string }
   | { readonly t: 'uncaught'; readonly text: string }
+  | { readonly t: 'given up'; readonly code: string; readonly message: string }
   // The scan after opening, before any handler
   | ListedLine
   | StatsLine

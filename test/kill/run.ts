@@ -60,7 +60,7 @@ const campaigns: Campaign[] = [
         seed,
         drainEvery: 50,
         killMsMax: 300,
-        liveMax: 400,
+        liveMax: 250,
         keepsBefore: true,
         onRound: (_, checker) => onRound(checker),
       }),

@@ -319,8 +319,10 @@ async function run(openEngine) {
     }
     await engine.close({ drain: '5s' })
   } catch (error) {
-    // The engine has failed meanwhile, and says so where it is asked why it closed.
     if (!String(error?.code).startsWith('HW_')) throw error
+    // A disk that fails a listing does not stop the engine.
+    say({ t: 'given up', code: error.code, message: error.message })
+    await engine.close({ drain: 0 }).catch(() => undefined)
   }
   await closed
 }
