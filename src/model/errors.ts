@@ -130,8 +130,8 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     remedy: 'Nothing, if the task was meant to exist once; otherwise choose another `onConflict`.',
   },
   HW_KEYS_UNAVAILABLE: {
-    summary: 'A key was given, but this engine keeps no key index.',
-    remedy: 'Open the engine with keys switched on, or leave the key out.',
+    summary: 'Keys are used, but the library that keeps them, lmdb, does not run on this platform.',
+    remedy: 'Leave keys out, or run where lmdb has prebuilt binaries: Linux, macOS and Windows on x64 or arm64.',
   },
   HW_CLOSED: {
     summary: 'The engine is closed or closing. The call was not done.',

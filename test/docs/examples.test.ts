@@ -9,7 +9,7 @@ import { UsersProject } from './users-project.ts'
 const project = new UsersProject()
 afterAll(() => project.remove())
 
-const programs = ['embedded.ts', 'chain.ts', 'fake-clock.test.ts']
+const programs = ['embedded.ts', 'chain.ts', 'debounce-by-key.ts', 'fake-clock.test.ts']
 let compiled: string
 
 beforeAll(() => {
@@ -69,4 +69,11 @@ test('examples/embedded.ts, twice on the same data', () => {
 
 test('examples/chain.ts', () => {
   expect(project.node('chain.js')).toBe('ada: reminder\nada: last call\nada: the end\n')
+}, 120_000)
+
+test('examples/debounce-by-key.ts', () => {
+  const said = project.node('debounce-by-key.js').trim().split('\n')
+  expect(said.filter((line) => line.startsWith('index:'))).toEqual(['index: "doc-17"'])
+  expect(said.filter((line) => line.startsWith('charge '))).toEqual(['charge created', 'charge kept'])
+  expect(said.at(-1)).toBe('index 1, notify 1, charge 1')
 }, 120_000)
