@@ -30,6 +30,7 @@ const looksPerEnd = 2
 export class MemoryKeyStores {
   readonly #loop: SimulationLoop
   readonly #random: SeededRandom
+  readonly #instant: boolean
   readonly #contents: Map<string, Contents> = new Map()
   /** What writes under way would leave. */
   readonly #underWay: Map<string, Contents> = new Map()
@@ -38,7 +39,9 @@ export class MemoryKeyStores {
   /** Writes that have been put in, over all lives. */
   writeCount = 0
 
-  constructor(loop: SimulationLoop, random: SeededRandom) {
+  /** `instant`: writes take no time. */
+  constructor(loop: SimulationLoop, random: SeededRandom, instant: boolean) {
+    this.#instant = instant
     this.#loop = loop
     this.#random = random
   }
@@ -52,7 +55,7 @@ export class MemoryKeyStores {
 
   /** The stores as `end` would leave them now; these go on. */
   fork(policy: CrashPolicy, loop: SimulationLoop): MemoryKeyStores {
-    const copy = new MemoryKeyStores(loop, this.#random.fork('keys'))
+    const copy = new MemoryKeyStores(loop, this.#random.fork('keys'), this.#instant)
     for (const [path, contents] of this.#contents) copy.#contents.set(path, contents)
     for (const path of this.#underWay.keys()) copy.#contents.set(path, this.#left(path, policy))
     return copy
@@ -89,7 +92,7 @@ export class MemoryKeyStores {
     return new Promise((resolve) => {
       if (life !== this.#life) return
       this.#underWay.set(path, contents)
-      this.#loop.schedule(0.05 + 3 * this.#random.unit(), () => {
+      this.#loop.schedule(this.#instant ? 0 : 0.05 + 3 * this.#random.unit(), () => {
         if (life !== this.#life) return
         this.#underWay.delete(path)
         this.#contents.set(path, contents)

@@ -67,7 +67,8 @@ export class SimulatedMachine {
     const { wallMs, lateMsMax, instant } = options
     this.#clock = new SimulatedClock({ loop: this.loop, random: random.fork('clock'), wallMs, lateMsMax, instant })
     this.#disk = disk ?? new SimulatedDisk({ instant, ...options.disk, loop: this.loop, random: random.fork('disk') })
-    this.keys = keys ?? new MemoryKeyStores(this.loop, new SeededRandom(`${options.seed}/keys`))
+    this.keys =
+      keys ?? new MemoryKeyStores(this.loop, new SeededRandom(`${options.seed}/keys`), options.instant === true)
     this.#platform = this.#start()
   }
 
