@@ -10,7 +10,7 @@ import type { TaskBytes } from '../delivery/attempt-records.ts'
 import { decodeExtras, encodeExtras, extrasKey } from '../model/extras.ts'
 import { homeHourOf, ordinalOf, packId } from '../model/ids.ts'
 import type { Ledger } from '../model/ledger.ts'
-import { readBody, type ReleasedKey, type TaskBody } from '../model/records.ts'
+import { bodyHasExtras, readBody, type ReleasedKey, type TaskBody } from '../model/records.ts'
 import { hourMs } from '../model/units.ts'
 import type { KeyEnd } from '../platform/ports.ts'
 import type { KeyTable } from '../storage/keys/key-table.ts'
@@ -64,7 +64,7 @@ export class KeyHolders {
 
   /** What a live task, its bytes at hand, has to say of its key when it ends now; undefined when it has none. */
   released(source: TaskBytes | undefined): ReleasedKey | undefined {
-    if (source === undefined || !this.table.inUse) return undefined
+    if (source === undefined || !this.table.inUse || !bodyHasExtras(source.bytes, source.at)) return undefined
     const body = readBody(source.bytes, source.at)
     const key = this.#keyOf(body)
     if (key === undefined) return undefined
@@ -80,7 +80,6 @@ export class KeyHolders {
   }
 
   #keyOf(body: TaskBody): string | undefined {
-    if (!body.hasExtras) return undefined
     const key = extrasKey(body.bytes, body.extrasAt, body.end)
     if (key === undefined) return undefined
     return this.has(body.queue, key, packId(body.homeHour, body.ordinal)) ? key : undefined

@@ -14,9 +14,9 @@
 
 import { hash } from 'node:crypto'
 import * as fs from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type * as Lmdb from 'lmdb'
+import { looksSound, makeAnew, pageBytes } from './lmdb-file.ts'
 import type { KeyChange, KeyEntry, KeyForgetting, KeyView, Platform } from '../ports.ts'
 
 type Database = Lmdb.RootDatabase<Buffer, Buffer>
@@ -36,21 +36,11 @@ const endedBytes = idBytes + 6 + 6 + 4 + 2
 const stampKey = Buffer.from([0])
 const stampBytes = 16
 const wholeLimit = 2 ** 48
+/** With less than this free, a write that fails has found the disk full. */
+const freeBytesMin = 64 << 20
 const uint32Limit = 2 ** 32
 /** Entries looked at for each ended one that is written: what nobody remembers any more stays below a third. */
 const looksPerEnd = 2
-
-/** Of LMDB's format, on little-endian machines: pages, and what is looked at in the first two. */
-const pageBytes = 4_096
-const metaBytes = 160
-const metaMagicAt = 24
-const metaMagic = 0xbeefc0de
-const metaPageBytesAt = 48
-const metaRootAt = 136
-const noRoot = 2n ** 64n - 1n
-
-/** LMDB's own files: the data, and the lock file beside it. */
-const filesOf = (path: string): string[] => [path, `${path}-lock`]
 
 export interface KeyViews {
   readonly open: Platform['openKeyView']
@@ -81,7 +71,8 @@ async function openKeyView(path: string, history: number, how: 'existing' | 'ane
     database = await openDatabase(path)
     if (how === 'anew') await database.put(stampKey, encodeStamp(history, 0))
     const stamp = database.getBinary(stampKey)
-    if (stamp?.length === stampBytes && stamp.readDoubleLE(0) === history) return new LmdbKeyView(database, history)
+    if (stamp?.length === stampBytes && stamp.readDoubleLE(0) === history)
+      return new LmdbKeyView(database, path, history)
     await database.close()
     return undefined
   } catch (error) {
@@ -111,65 +102,31 @@ async function openDatabase(path: string): Promise<Database> {
     mapSize: mapBytes,
     // What has resolved is on disk, by LMDB's plain order of writing.
     overlappingSync: false,
+    // With it, a transaction that fails rejects a promise that nobody is ever given, which ends the process.
+    eventTurnBatching: false,
   })
-}
-
-/** Empty files with the rights that ours have, their names durable. */
-async function makeAnew(path: string): Promise<void> {
-  for (const file of filesOf(path)) {
-    await fs.rm(file, { force: true })
-    await (await fs.open(file, 'wx', 0o600)).close()
-  }
-  const directory = await fs.open(dirname(path), 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
-
-/**
- * LMDB maps the file into memory and believes what it finds: what is not one of its files would kill the process. So its two meta
- * pages are looked at first: by their magic, and whether the root they name is within the file.
- */
-async function looksSound(path: string): Promise<boolean> {
-  let file: fs.FileHandle
-  try {
-    file = await fs.open(path, 'r')
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return false
-    throw error
-  }
-  try {
-    const { size } = await file.stat()
-    const page = Buffer.alloc(metaBytes)
-    for (const at of [0, pageBytes]) {
-      const { bytesRead } = await file.read(page, 0, metaBytes, at)
-      if (bytesRead < metaBytes || page.readUInt32LE(metaMagicAt) !== metaMagic) return false
-      if (page.readUInt32LE(metaPageBytesAt) !== pageBytes) return false
-      const root = page.readBigUInt64LE(metaRootAt)
-      if (root !== noRoot && root >= BigInt(Math.floor(size / pageBytes))) return false
-    }
-    return true
-  } finally {
-    await file.close()
-  }
 }
 
 function isDamage(error: unknown): boolean {
   return /MDB_(?:INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|BAD_DBI|INCOMPATIBLE)/u.test(String(error))
 }
 
+/** How LMDB tells that a transaction failed: the reason comes a moment later. */
+type CommitFailed = Error & { readonly commitError?: Promise<unknown> }
+
 class LmdbKeyView implements KeyView {
   readonly #database: Database
+  readonly #path: string
   readonly #history: number
   #lsn: number
   /** Where the next look for what may be forgotten begins. */
   #lookFrom: Buffer = stampKey
   #closing: Promise<void> | undefined
+  #heeded: Promise<boolean> | undefined
 
-  constructor(database: Database, history: number) {
+  constructor(database: Database, path: string, history: number) {
     this.#database = database
+    this.#path = path
     this.#history = history
     this.#lsn = database.getBinary(stampKey)!.readDoubleLE(8)
   }
@@ -194,9 +151,11 @@ class LmdbKeyView implements KeyView {
       }
       await allSettled(written)
       // Only when nothing of it has failed.
-      await database.put(stampKey, encodeStamp(this.#history, lsn))
+      const stamped = database.put(stampKey, encodeStamp(this.#history, lsn))
+      this.#heed(stamped)
+      await stamped
     } catch (error) {
-      throw asDiskError(error)
+      throw await this.#diskError(error)
     }
     // Later reads must not be served from the state before.
     database.resetReadTxn()
@@ -205,10 +164,24 @@ class LmdbKeyView implements KeyView {
 
   #put(changes: readonly KeyChange[], forgotten: readonly Buffer[]): Promise<unknown> {
     const database = this.#database
-    return database.batch(() => {
-      for (const digest of forgotten) void database.remove(digest)
-      for (const { queue, key, entry } of changes) void database.put(digestOf(queue, key), encodeEntry(queue, entry))
+    // LMDB reads the values where they lie, when it gets to them.
+    const values = Buffer.allocUnsafeSlow(changes.length * endedBytes)
+    const written = database.batch(() => {
+      for (const digest of forgotten) this.#heed(database.remove(digest))
+      changes.forEach(({ queue, key, entry }, index) => {
+        const value = encodeEntry(values, index * endedBytes, queue, entry)
+        this.#heed(database.put(digestOf(queue, key), value))
+      })
     })
+    this.#heed(written)
+    return written
+  }
+
+  /** A transaction that fails rejects all its promises, also those that nobody waits for, or not yet. */
+  #heed(written: Promise<boolean>): void {
+    if (written === this.#heeded) return
+    this.#heeded = written
+    written.catch(({ commitError }: CommitFailed) => commitError?.catch(() => undefined))
   }
 
   /** Entries that may go, among the next ones. */
@@ -228,6 +201,15 @@ class LmdbKeyView implements KeyView {
     }
     this.#lookFrom = looked > count ? Buffer.from(last) : stampKey
     return found
+  }
+
+  /** LMDB takes a write that was cut short for an error of the disk; whether that is full is looked at here. */
+  async #diskError(error: unknown): Promise<Error> {
+    const { commitError, message } = error as CommitFailed
+    const cause = await Promise.resolve(commitError).catch((inner: unknown) => inner)
+    const { bavail, bsize } = await fs.statfs(this.#path)
+    const code = bavail * bsize < freeBytesMin ? 'ENOSPC' : 'EIO'
+    return Object.assign(new Error(`the view of keys could not be written: ${message}`, { cause }), { code })
   }
 
   close(): Promise<void> {
@@ -279,8 +261,8 @@ function encodeStamp(history: number, lsn: number): Buffer {
   return bytes
 }
 
-function encodeEntry(queue: number, { id, end }: KeyEntry): Buffer {
-  const bytes = Buffer.alloc(end === undefined ? idBytes : endedBytes)
+function encodeEntry(into: Buffer, at: number, queue: number, { id, end }: KeyEntry): Buffer {
+  const bytes = into.subarray(at, at + (end === undefined ? idBytes : endedBytes))
   bytes.writeUIntBE(Math.floor(id / uint32Limit), 0, 3)
   bytes.writeUInt32BE(id % uint32Limit, 3)
   if (end !== undefined) {
@@ -303,11 +285,4 @@ function decodeEntry(bytes: Buffer): KeyEntry {
       generation: bytes.readUInt32BE(idBytes + 12),
     },
   }
-}
-
-/** LMDB tells errors of the operating system by their text. */
-function asDiskError(error: unknown): Error {
-  const text = String((error as { message?: unknown }).message ?? error)
-  const code = /no space left|MDB_MAP_FULL/iu.test(text) ? 'ENOSPC' : /quota/iu.test(text) ? 'EDQUOT' : 'EIO'
-  return Object.assign(new Error(`the view of keys could not be written: ${text}`, { cause: error }), { code })
 }
