@@ -6,18 +6,18 @@ import { Checker } from '../kill/checker.ts'
 import { packageUnderTest } from '../kill/package-under-test.ts'
 import { seededRandom } from '../kill/random.ts'
 import { drainAndVerify, planOf } from '../kill/rounds.ts'
-import { judgeFaulty, liveWithFault, whyNoStrace } from './syscall-faults.ts'
+import { judgeFaulty, liveWithFault, nextLogFiles, whyNoStrace } from './syscall-faults.ts'
 
 const missing = whyNoStrace()
 
-/** On one directory, one after the other; whether it is met while opening or at work depends on what is there already. */
+/** On one directory, one after the other: what the log is written to, at work, and what an opening needs. */
 const faults = [
-  { call: 'fdatasync', inject: 'error=EIO', first: 12, span: '', code: 'HW_DISK_FAILED' },
-  { call: 'fdatasync', inject: 'error=EIO', first: 2, span: '+', code: 'HW_DISK_FAILED' },
-  { call: 'pwrite64', inject: 'error=EIO', first: 23, span: '', code: 'HW_DISK_FAILED' },
-  { call: 'pwrite64', inject: 'error=ENOSPC', first: 1, span: '+', code: 'HW_DISK_FULL' },
-  { call: 'pwrite64', inject: 'retval=0', first: 16, span: '', code: 'HW_DISK_FAILED' },
-  { call: 'rename', inject: 'error=EIO', first: 3, span: '', code: 'HW_DISK_FAILED' },
+  { call: 'fdatasync', inject: 'error=EIO', when: '3', ofLog: true, code: 'HW_DISK_FAILED' },
+  { call: 'fdatasync', inject: 'error=EIO', when: '2+', ofLog: false, code: 'HW_DISK_FAILED' },
+  { call: 'pwrite64', inject: 'error=EIO', when: '3', ofLog: true, code: 'HW_DISK_FAILED' },
+  { call: 'pwrite64', inject: 'error=ENOSPC', when: '1+', ofLog: false, code: 'HW_DISK_FULL' },
+  { call: 'pwrite64', inject: 'retval=0', when: '4', ofLog: true, code: 'HW_DISK_FAILED' },
+  { call: 'rename', inject: 'error=EIO', when: '1', ofLog: false, code: 'HW_DISK_FAILED' },
 ]
 
 test.skipIf(missing !== undefined)(
@@ -28,15 +28,13 @@ test.skipIf(missing !== undefined)(
     const seed = Math.floor(Math.random() * 2 ** 31)
     const random = seededRandom(seed)
     const checker = new Checker()
-    const planNow = () => ({ ...planOf(packageUnderTest, path.join(parent, 'data'), checker, random, 150), runMs: 200 })
-    const codes: unknown[] = []
-    for (const { call, inject, first, span } of faults) {
-      // It may hit what the engine can do without: space that it sets aside.
-      for (let tries = 0; tries < 3; tries++) {
-        const fault = { call, inject, when: `${first + 7 * tries}${span}` }
-        judgeFaulty(checker, await liveWithFault(planNow(), checker, random, fault, path.join(parent, 'trace')), fault)
-        if (checker.end?.reason !== 'closed') break
-      }
+    const dir = path.join(parent, 'data')
+    const load = { clients: 8, pauseMs: 3, runMs: 2_000, options: { walFileBytes: 64 << 10, walFilesMax: 1 } }
+    const planNow = () => ({ ...planOf(packageUnderTest, dir, checker, random, 150), ...load })
+    const codes: (string | undefined)[] = []
+    for (const { ofLog, call, inject, when } of faults) {
+      const fault = { call, inject, when, ...(ofLog ? { files: nextLogFiles(dir) } : {}) }
+      judgeFaulty(checker, await liveWithFault(planNow(), checker, random, fault, path.join(parent, 'trace')), fault)
       codes.push(checker.end?.code)
     }
     await drainAndVerify(planNow(), checker, random)

@@ -15,6 +15,8 @@ export interface SyscallFault {
   readonly inject: string
   /** The how manieth call of its thread: `3` that one, `3+` it and all later ones. */
   readonly when: string
+  /** Only calls on these files count. */
+  readonly files?: readonly string[]
 }
 
 export interface FaultyLife {
@@ -46,12 +48,29 @@ export async function liveWithFault(
   const { call, inject, when } = fault
   const under = ['strace', ...traceOptions, '-o', traceFile]
   under.push('-e', `trace=${call}`, '-e', `inject=${call}:${inject}:when=${when}`)
+  for (const file of fault.files ?? []) under.push('-P', file)
   const life = await live({ plan, checker, random, under, env: { UV_THREADPOOL_SIZE: '1' } })
   const injected = fs
     .readFileSync(traceFile, 'utf8')
     .split('\n')
     .filter((line) => line.includes('(INJECTED)'))
   return { life, injected }
+}
+
+/** The files that the log will be written to by the next opening, some of which will never be. */
+export function nextLogFiles(dir: string): string[] {
+  let openCount = 0
+  let number = 0
+  for (const name of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
+    const parts = /^wal-(\d+)-(\d+)\.log$/u.exec(name)
+    if (parts === null) continue
+    openCount = Math.max(openCount, Number(parts[1]))
+    number = Math.max(number, Number(parts[2]))
+  }
+  // An opening that was refused may have counted, and used numbers up, or not.
+  const openCounts = Array.from({ length: 4 }, (_, index) => Math.max(1, openCount) + index)
+  const numbers = Array.from({ length: 8 }, (_, index) => Math.max(1, number - 2 + index))
+  return openCounts.flatMap((count) => [...new Set(numbers)].map((each) => `${dir}/wal-${count}-${each}.log`))
 }
 
 /** How many files the pool thread opens to load the program, before it first opens one of the directory. */

@@ -55,7 +55,8 @@ export async function live(options: LifeOptions): Promise<Life> {
   const end = (): void => {
     killed = true
     kill9(pid)
-    if (pid !== child.pid) child.kill('SIGKILL')
+    // What it runs under would let it go if it died first.
+    if (pid !== child.pid) timers.push(setTimeout(() => child.kill('SIGKILL'), 2_000))
   }
   const endAfter = (ms: number): void => {
     timers.push(
