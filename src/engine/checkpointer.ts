@@ -67,8 +67,8 @@ export interface CheckpointerParts {
   /** Hours are not retired by a clock that is not trusted. */
   mayRetire(): boolean
   failed(error: unknown): void
-  /** A log file went: there may be room again. */
-  trimmed(): void
+  /** A log file went, or none will for now: calls that wait for room are to be tried again. */
+  mayFit(): void
 }
 
 /** What a job wrote, and the next free file number. */
@@ -87,6 +87,8 @@ export class Checkpointer {
   readonly #publishes = (): void => {
     this.#publishing = true
   }
+  /** The last try found no room on the disk. */
+  diskFull = false
   count = 0
   mergeCount = 0
   /** Segments with damage, which no merge touches. */
@@ -138,10 +140,13 @@ export class Checkpointer {
       if (oldest === undefined || this.#stopped) return
       try {
         await this.#checkpoint(oldest)
+        this.diskFull = false
         await this.#mergeIfMany()
         await this.#reserve.hold()
       } catch (error) {
         if (this.#publishing || !isDiskFull(error)) throw error
+        this.diskFull = true
+        this.#parts.mayFit()
         await this.#discardWritten()
         if (!(await this.#reserve.release())) await this.#pause()
       }
@@ -239,7 +244,7 @@ export class Checkpointer {
     if (manifest.snapshot !== undefined)
       await platform.disk.remove(`${directory}/${snapshotFileName(manifest.snapshot.number)}`)
     this.count++
-    this.#parts.trimmed()
+    this.#parts.mayFit()
   }
 
   /**

@@ -157,6 +157,9 @@ async function compose(
     link: recovered.log.link,
     recovered: recovered.log.files,
     fileBytes: settings.walFileBytes,
+    // Those that are kept, the one in use, and two more that wait for their checkpoint: memory and restart depend on it. On a
+    // full disk, which checkpoints need too, it is the log that finds out and refuses.
+    filesMax: () => (late.core?.checkpointer.diskFull === true ? Infinity : settings.walFilesMax + 3),
     headRecord: () => encodeHead(headOf(ledger, openCount, believedMs())),
     listener: {
       written: (lsn) => late.core?.dispatcher.leasesWritten(lsn),
@@ -276,7 +279,7 @@ async function compose(
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
-    trimmed: () => admission.retry(),
+    mayFit: () => admission.retry(),
   })
   const core: Core = {
     settings,

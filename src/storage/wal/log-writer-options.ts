@@ -31,6 +31,8 @@ export interface LogWriterOptions {
   readonly dispatchBytes?: number | undefined
   /** Default 4. */
   readonly framesInFlightMax?: number | undefined
+  /** While the log has so many files, 'new' gets no room in another one: trimming comes first. Default no limit. */
+  readonly filesMax?: (() => number) | undefined
   /** Default 2. */
   readonly readyFilesMax?: number | undefined
   /** Default 2. */

@@ -183,7 +183,9 @@ export class LogWriter implements Log {
   }
 
   trim(fileNumber: number): Promise<void> {
-    return this.#files.trim(this.#chain.trim(fileNumber))
+    const gone = this.#chain.trim(fileNumber)
+    this.#filesChanged()
+    return this.#files.trim(gone)
   }
 
   files(): LogFileInfo[] {
@@ -213,6 +215,10 @@ export class LogWriter implements Log {
     const bytes = frameBytesOf(payloadBytes)
     const free = this.#freeBytes()
     const reserve = purpose === 'new' ? this.#space.reserveBytes : 0
+    if (bytes > free && purpose === 'new' && this.#chain.count >= (this.#options.filesMax?.() ?? Infinity)) {
+      this.#roomWanted = true
+      return false
+    }
     const fits = bytes <= free ? free - bytes + this.#space.readyBytes(0) >= reserve : this.#rotate(bytes, reserve)
     if (!fits) {
       this.#roomWanted = true

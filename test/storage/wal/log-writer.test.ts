@@ -186,6 +186,27 @@ describe('files', () => {
     }
   })
 
+  test('new records wait for trimming when there are too many files, those that settle do not', async () => {
+    const rig = await openLog(new MemoryDisk(), { filesMax: () => 3 })
+    const { log, events } = rig
+    let value = 0
+    for (let turns = 0; turns < 200; turns++) {
+      while (append(log, value) > 0) value++
+      await log.whenSynced(log.appendedLsn)
+      await until(() => log.stats().freeBytes > 8_000)
+    }
+    expect(log.stats().files).toBe(3)
+    const { rooms } = events
+    await log.trim(1)
+    expect(events.rooms).toBeGreaterThan(rooms)
+    expect(append(log, value)).toBeGreaterThan(0)
+    while (append(log, value) > 0) value++
+    expect(log.stats().files).toBe(3)
+    for (let settled = 0; settled < 300; settled++) append(log, value + settled, 40, 'settle')
+    expect(log.stats().files).toBeGreaterThan(3)
+    await log.close()
+  })
+
   test('new records leave the reserve to those that settle', async () => {
     const disk = new MemoryDisk()
     const rig = await openLog(disk, { reserveBytes: 2048, readyFilesMax: 1 })
