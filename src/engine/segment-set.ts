@@ -122,7 +122,9 @@ export class SegmentSet {
   }
 
   async close(): Promise<void> {
-    for (const segment of this.#segments.values()) await segment.close()
+    const segments = [...this.#segments.values()]
+    // First, so that who is reading takes them for retired, and looks again, at an engine that is not open any more.
     this.#segments.clear()
+    for (const segment of segments) await segment.close()
   }
 }

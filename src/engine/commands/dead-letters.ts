@@ -81,6 +81,7 @@ function targets(core: Core, target: TaskRef | DeadFilter): number[] {
 /** A letter takes its key back unless a task that lives has it: 'unnamed' then. */
 async function redriveOne(core: Core, id: number): Promise<'redriven' | 'unnamed' | 'gone'> {
   for (;;) {
+    core.assertOpen()
     const source = await core.lookup.dead(id)
     const dead = core.ledger.dead.get(id)
     if (dead === undefined) return 'gone'
