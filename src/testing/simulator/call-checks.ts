@@ -224,6 +224,7 @@ export class CallChecks extends AttemptChecks {
     return tasks.map((task) => {
       const call = this.call(task, `${kind}?`)
       task.touchedByOthers = true
+      if (kind === 'redrive') task.openRedrives.add(call)
       task.may((belief) => {
         if (!belief.allows(state.dead)) return
         belief.states |= kind === 'purge' ? state.other : state.live
@@ -245,6 +246,7 @@ export class CallChecks extends AttemptChecks {
   deadAnswered(calls: readonly TaskCall[], text: string): void {
     for (const call of calls) {
       this.journal.note(call.task.spec.tag, text)
+      call.task.openRedrives.delete(call)
       this.close(call)
     }
   }

@@ -63,6 +63,8 @@ export class TaskModel {
   readonly successors: Submission[] = []
   /** Calls that may have ended it or changed it for other reasons than a handler's success were made. */
   touchedByOthers = false
+  /** Redrives of it that are under way. */
+  readonly openRedrives: Set<object> = new Set()
 
   constructor(spec: TaskSpec, submission: Submission, seq: number) {
     this.spec = spec
@@ -102,6 +104,7 @@ export class TaskModel {
 
   /** The process died: all that may have been durable may be true. */
   crashed(): void {
+    this.openRedrives.clear()
     this.now = this.since.clone()
     if (this.stopped && this.now.allows(state.live)) {
       this.now.states = (this.now.states & ~state.live) | state.cancelled
