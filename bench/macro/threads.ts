@@ -76,7 +76,8 @@ async function run(runner: Runner): Promise<void> {
       {
         case: name,
         subject: 'threads / inline',
-        ...Object.fromEntries(shown.slice(0, 4).map((key) => [key, ratios(inThreads, inline, key)])),
+        // A stall may be none at all, which nothing can be divided by.
+        ...Object.fromEntries(shown.slice(0, 2).map((key) => [key, ratios(inThreads, inline, key)])),
       },
     ])
   }
