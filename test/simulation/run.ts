@@ -108,7 +108,8 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
             child.kill('SIGKILL')
           }, hangsAfterMs)
           child.on('message', (message: Message) => {
-            hangs.refresh()
+            // A timer that was cleared would be set again.
+            if (child.exitCode === null && child.connected) hangs.refresh()
             if ('begun' in message) seed = message.begun
             else if ('stray' in message) {
               failed++
