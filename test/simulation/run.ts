@@ -108,8 +108,8 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
             child.kill('SIGKILL')
           }, hangsAfterMs)
           child.on('message', (message: Message) => {
-            // A timer that was cleared would be set again.
-            if (child.exitCode === null && child.connected) hangs.refresh()
+            // One that was cleared would be set again.
+            if (child.connected) hangs.refresh()
             if ('begun' in message) seed = message.begun
             else if ('stray' in message) {
               failed++
@@ -123,9 +123,11 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
             }
           })
           child.on('error', reject)
-          child.on('exit', (code, signal) =>
-            code === 0 ? resolve() : reject(new Error(`worker ended: ${code ?? signal}`)),
-          )
+          child.on('exit', (code, signal) => {
+            clearTimeout(hangs)
+            if (code === 0 || signal === 'SIGKILL') resolve()
+            else reject(new Error(`worker ended: ${code ?? signal}`))
+          })
         }),
     ),
   )
