@@ -62,6 +62,7 @@ export class AttemptChecks extends CheckerCore {
     }
     task.attempt = attempt
     task.starts++
+    task.attemptMax = Math.max(task.attemptMax, seen.attempt)
     const at = seen.scheduledFor
     task.may((belief) => {
       belief.states = state.live | (belief.states & state.cancelled)
@@ -187,7 +188,7 @@ export class AttemptChecks extends CheckerCore {
         if (!task.since.allows(state.dead) && event.reason !== 'lost')
           this.violate('D3 events', task, `dead: ${event.reason}`)
         if (event.reason === 'lost' && this.life <= lossesMax) this.violate('D3 events', task, 'lost too early')
-        if (event.reason === 'attempts' && (task.attempt?.number ?? 0) < task.spec.attemptsMax) {
+        if (event.reason === 'attempts' && task.attemptMax < task.spec.attemptsMax) {
           this.violate('D3 events', task, 'dead letter with attempts left')
         }
         task.may((belief) => {

@@ -59,6 +59,8 @@ export class TaskModel {
   /** The newest attempt seen, of any life. */
   attempt: AttemptModel | undefined
   starts = 0
+  /** The largest number of any attempt: one that was redriven begins anew, and events of before come late. */
+  attemptMax = 0
   /** Successors of attempts whose success may have become durable. */
   readonly successors: Submission[] = []
   /** Calls that may have ended it or changed it for other reasons than a handler's success were made. */
