@@ -5,13 +5,12 @@
  */
 
 import { refuse } from '../model/errors.ts'
-import { decodeRecord, type DeadRecord, type NewRecord, type PutRecord } from '../model/records.ts'
-import { hourMs } from '../model/units.ts'
 import type { Disk, Random } from '../platform/ports.ts'
 import { rangeOf } from '../storage/segments/segment-ranges.ts'
-import type { SegmentEntry, SegmentMeta } from '../storage/segments/segment-reader.ts'
+import type { SegmentMeta } from '../storage/segments/segment-reader.ts'
 import { writeSegment } from '../storage/segments/segment-writer.ts'
 import { readLogFile } from '../storage/wal/wal-reader.ts'
+import { KeptRecords } from './kept-records.ts'
 
 export interface CheckpointInput {
   readonly directory: string
@@ -34,86 +33,33 @@ export interface CheckpointOutput {
 }
 
 export async function checkpointJob(disk: Disk, random: Random, input: CheckpointInput): Promise<CheckpointOutput> {
-  const live: SegmentEntry[] = []
-  const dead: SegmentEntry[] = []
-  let nextOffset = 0
   const { logFile } = input
   const offsets = input.offsets.toSorted()
+  const kept = new KeptRecords(offsets.length)
   await readLogFile(disk, `${input.directory}/${logFile.name}`, logFile, (bytes, at, end, lsn, fileOffset) => {
-    if (nextOffset >= offsets.length || fileOffset !== offsets[nextOffset]) return
-    nextOffset++
-    // The reader's buffer is used again: what is kept is copied.
-    const copy = Buffer.from(bytes.subarray(at, end))
-    const record = decodeRecord(copy, 0, copy.length)
-    if (record.kind === 'new' || record.kind === 'put') live.push(entryOf(record, lsn))
-    else if (record.kind === 'dead') dead.push(deadEntryOf(record, lsn))
-    else throw refuse('HW_INTERNAL', `a live offset of ${logFile.name} holds a record of kind ${record.kind}`)
+    if (kept.count >= offsets.length || fileOffset !== offsets[kept.count]) return
+    if (!kept.add(bytes, at, end, lsn)) {
+      throw refuse('HW_INTERNAL', `a live offset of ${logFile.name} holds a record that carries no task`)
+    }
   })
-  if (nextOffset !== offsets.length) {
-    throw refuse('HW_INTERNAL', `${logFile.name}: ${offsets.length - nextOffset} live records were not found`)
+  if (kept.count !== offsets.length) {
+    throw refuse('HW_INTERNAL', `${logFile.name}: ${offsets.length - kept.count} live records were not found`)
   }
-  live.sort(byKey)
-  dead.sort(byKey)
   const segments: SegmentMeta[] = []
   let number = input.firstNumber
-  const write = async (kind: SegmentMeta['kind'], entries: SegmentEntry[]): Promise<void> => {
+  const write = async (kind: SegmentMeta['kind'], indexes: Uint32Array): Promise<void> => {
     const options = { directory: input.directory, number: number++, openCount: input.openCount, kind }
-    segments.push(await writeSegment(disk, random, options, entries))
+    segments.push(await writeSegment(disk, random, options, kept.entries(indexes)))
   }
+  const live = kept.sorted('tasks')
   for (let from = 0; from < live.length;) {
-    const range = rangeOf(live[from]!.placeHour, input.nowHour)
+    const range = rangeOf(kept.placeHour(live[from]!), input.nowHour)
     let to = from + 1
-    while (to < live.length && live[to]!.placeHour <= range.hourTo) to++
-    await write('tasks', live.slice(from, to))
+    while (to < live.length && kept.placeHour(live[to]!) <= range.hourTo) to++
+    await write('tasks', live.subarray(from, to))
     from = to
   }
+  const dead = kept.sorted('dead')
   if (dead.length > 0) await write('dead', dead)
   return { segments }
-}
-
-function entryOf(record: NewRecord | PutRecord, lsn: number): SegmentEntry {
-  const { homeHour, ordinal, queue, fireAt, payloadKind, payload, extras } = record
-  const moved = record.kind === 'put' ? record : undefined
-  return {
-    placeHour: moved?.placeHour ?? homeHour,
-    homeHour,
-    ordinal,
-    lsn,
-    queue,
-    fireAt,
-    attempt: moved?.attempt ?? 0,
-    generation: moved?.generation ?? 0,
-    payloadKind,
-    payload,
-    extras,
-    dead: undefined,
-  }
-}
-
-function deadEntryOf(record: DeadRecord, lsn: number): SegmentEntry {
-  const { homeHour, ordinal, queue, fireAt, placeHour, attempt, generation, payloadKind, payload, extras } = record
-  const { reason, diedAt, error } = record
-  return {
-    placeHour,
-    homeHour,
-    ordinal,
-    lsn,
-    queue,
-    fireAt,
-    attempt,
-    generation,
-    payloadKind,
-    payload,
-    extras,
-    dead: { reason, diedAt, error },
-  }
-}
-
-function byKey(a: SegmentEntry, b: SegmentEntry): number {
-  return (
-    a.placeHour - b.placeHour ||
-    Math.max(a.fireAt, a.placeHour * hourMs) - Math.max(b.fireAt, b.placeHour * hourMs) ||
-    a.homeHour - b.homeHour ||
-    a.ordinal - b.ordinal
-  )
 }

@@ -1,0 +1,135 @@
+/**
+ * The records of a log file that a checkpoint keeps: their bytes in a few large buffers, what they are sorted by in columns. An
+ * entry of a segment is made of one only when it is written: a hundred thousand at once would take ten times their bytes.
+ */
+
+import { refuse } from '../model/errors.ts'
+import { decodeRecord, readBody, type DeadRecord, type NewRecord, type PutRecord } from '../model/records.ts'
+import { recordKind } from '../model/record-shapes.ts'
+import { hourMs } from '../model/units.ts'
+import type { SegmentEntry } from '../storage/segments/segment-reader.ts'
+
+const bufferBytes = 1 << 20
+
+export class KeptRecords {
+  count = 0
+  readonly #buffers: Buffer[] = []
+  /** Bytes used of the last buffer. */
+  #used = bufferBytes
+  readonly #buffer: Uint16Array
+  readonly #at: Uint32Array
+  readonly #length: Uint32Array
+  readonly #lsn: Float64Array
+  readonly #isDead: Uint8Array
+  readonly #placeHour: Uint32Array
+  readonly #orderAt: Float64Array
+  readonly #homeHour: Uint32Array
+  readonly #ordinal: Uint32Array
+
+  constructor(countMax: number) {
+    this.#buffer = new Uint16Array(countMax)
+    this.#at = new Uint32Array(countMax)
+    this.#length = new Uint32Array(countMax)
+    this.#lsn = new Float64Array(countMax)
+    this.#isDead = new Uint8Array(countMax)
+    this.#placeHour = new Uint32Array(countMax)
+    this.#orderAt = new Float64Array(countMax)
+    this.#homeHour = new Uint32Array(countMax)
+    this.#ordinal = new Uint32Array(countMax)
+  }
+
+  /** Copies the record, which must carry a task; answers whether it does. */
+  add(bytes: Buffer, at: number, end: number, lsn: number): boolean {
+    const kind = bytes[at + 1]!
+    if (kind !== recordKind.new && kind !== recordKind.put && kind !== recordKind.dead) return false
+    const { placeHour, fireAt, homeHour, ordinal } = readBody(bytes, at, end)
+    const index = this.count++
+    const length = end - at
+    if (this.#used + length > (this.#buffers.at(-1)?.length ?? 0)) {
+      this.#buffers.push(Buffer.allocUnsafeSlow(Math.max(bufferBytes, length)))
+      this.#used = 0
+    }
+    bytes.copy(this.#buffers.at(-1)!, this.#used, at, end)
+    this.#buffer[index] = this.#buffers.length - 1
+    this.#at[index] = this.#used
+    this.#length[index] = length
+    this.#used += length
+    this.#lsn[index] = lsn
+    this.#isDead[index] = kind === recordKind.dead ? 1 : 0
+    this.#placeHour[index] = placeHour
+    this.#orderAt[index] = Math.max(fireAt, placeHour * hourMs)
+    this.#homeHour[index] = homeHour
+    this.#ordinal[index] = ordinal
+    return true
+  }
+
+  /** Indexes of the live tasks or of the dead letters, in the order of segments. */
+  sorted(kind: 'tasks' | 'dead'): Uint32Array {
+    const wanted = kind === 'dead' ? 1 : 0
+    const indexes = new Uint32Array(this.count)
+    let count = 0
+    for (let index = 0; index < this.count; index++) if (this.#isDead[index] === wanted) indexes[count++] = index
+    const hours = this.#placeHour
+    const orderAts = this.#orderAt
+    const homes = this.#homeHour
+    const ordinals = this.#ordinal
+    return indexes
+      .subarray(0, count)
+      .sort(
+        (a, b) =>
+          hours[a]! - hours[b]! || orderAts[a]! - orderAts[b]! || homes[a]! - homes[b]! || ordinals[a]! - ordinals[b]!,
+      )
+  }
+
+  placeHour(index: number): number {
+    return this.#placeHour[index]!
+  }
+
+  *entries(indexes: Uint32Array): Generator<SegmentEntry, void, undefined> {
+    for (const index of indexes) {
+      const at = this.#at[index]!
+      const record = decodeRecord(this.#buffers[this.#buffer[index]!]!, at, at + this.#length[index]!)
+      if (record.kind === 'new' || record.kind === 'put') yield entryOf(record, this.#lsn[index]!)
+      else if (record.kind === 'dead') yield deadEntryOf(record, this.#lsn[index]!)
+      else throw refuse('HW_INTERNAL', `a record of kind ${record.kind} carries no task`)
+    }
+  }
+}
+
+function entryOf(record: NewRecord | PutRecord, lsn: number): SegmentEntry {
+  const { homeHour, ordinal, queue, fireAt, payloadKind, payload, extras } = record
+  const moved = record.kind === 'put' ? record : undefined
+  return {
+    placeHour: moved?.placeHour ?? homeHour,
+    homeHour,
+    ordinal,
+    lsn,
+    queue,
+    fireAt,
+    attempt: moved?.attempt ?? 0,
+    generation: moved?.generation ?? 0,
+    payloadKind,
+    payload,
+    extras,
+    dead: undefined,
+  }
+}
+
+function deadEntryOf(record: DeadRecord, lsn: number): SegmentEntry {
+  const { homeHour, ordinal, queue, fireAt, placeHour, attempt, generation, payloadKind, payload, extras } = record
+  const { reason, diedAt, error } = record
+  return {
+    placeHour,
+    homeHour,
+    ordinal,
+    lsn,
+    queue,
+    fireAt,
+    attempt,
+    generation,
+    payloadKind,
+    payload,
+    extras,
+    dead: { reason, diedAt, error },
+  }
+}
