@@ -9,17 +9,15 @@ import { inMebibytes, residentBytes, settleMemory, watchMemory, watchStalls } fr
 
 /** Tasks of the smaller and of the larger store, and of each round of the comparison with and without checkpoints. */
 const sizes = {
-  tiny: { stores: [2_000, 5_000], compared: 2_000, restMs: 200 },
-  small: { stores: [500_000, 2_000_000], compared: 500_000, restMs: 2_000 },
-  full: { stores: [1_000_000, 10_000_000], compared: 2_000_000, restMs: 2_000 },
+  tiny: { stores: [2_000, 5_000], compared: 2_000 },
+  small: { stores: [500_000, 2_000_000], compared: 500_000 },
+  full: { stores: [1_000_000, 10_000_000], compared: 2_000_000 },
 }
 
 interface Ingest {
   readonly directory: string
   readonly tasks: number
   readonly options: Partial<EngineOptions>
-  /** Checkpoints are over when none has ended for so long. */
-  readonly restMs: number
 }
 
 /** A log so long that nothing is moved into segments during a round. */
@@ -28,7 +26,7 @@ const withCheckpoints: Partial<EngineOptions> = {}
 /** So short that even a tiny run has checkpoints. */
 const tinyLog: Partial<EngineOptions> = { walFileBytes: 64 << 10 }
 
-async function ingest({ directory, tasks, options, restMs }: Ingest): Promise<Figures> {
+async function ingest({ directory, tasks, options }: Ingest): Promise<Figures> {
   const engine = await openEngine({ dir: directory, ...options })
   const nextTask = taskMaker(Date.now() + dayMs, 364 * dayMs)
   await load(engine, Math.ceil(tasks / 100), nextTask)
@@ -39,7 +37,7 @@ async function ingest({ directory, tasks, options, restMs }: Ingest): Promise<Fi
   const { tasksPerSecond, p50Us, p99Us, maxUs } = await load(engine, tasks, nextTask)
   const stallFigures = stalls()
   const { checkpoints } = await engine.stats()
-  await untilCheckpointsRest(engine, restMs)
+  await untilCheckpointsRest(engine, options)
   const largestBytes = memory.stop()
   await settleMemory()
   const grownBytes = residentBytes() - beforeBytes
@@ -60,11 +58,10 @@ async function ingest({ directory, tasks, options, restMs }: Ingest): Promise<Fi
   }
 }
 
-async function untilCheckpointsRest(engine: Engine, restMs: number): Promise<void> {
-  let count = -1
-  for (let stats = await engine.stats(); stats.checkpoints !== count; stats = await engine.stats()) {
-    count = stats.checkpoints
-    await new Promise((resolve) => setTimeout(resolve, restMs))
+/** Until no more log files are kept than are to stay. */
+async function untilCheckpointsRest(engine: Engine, { walFilesMax = 4 }: Partial<EngineOptions>): Promise<void> {
+  for (let stats = await engine.stats(); stats.wal.files > walFilesMax + 1; stats = await engine.stats()) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
@@ -82,14 +79,14 @@ async function restart({ directory, options }: Pick<Ingest, 'directory' | 'optio
 }
 
 async function run(runner: Runner): Promise<void> {
-  const { stores, compared, restMs } = sizes[runner.size]
+  const { stores, compared } = sizes[runner.size]
   const options = runner.size === 'tiny' ? tinyLog : withCheckpoints
   const gc = { nodeArguments: ['--expose-gc'] }
 
   console.log(`ingest with and without checkpoints, ${compared.toLocaleString('en')} tasks a round`)
   const results = await runner.alternate(runner.rounds(3), {
-    'with checkpoints': () => runner.child('ingest', { tasks: compared, options, restMs }, gc),
-    'without checkpoints': () => runner.child('ingest', { tasks: compared, options: withoutCheckpoints, restMs }, gc),
+    'with checkpoints': () => runner.child('ingest', { tasks: compared, options }, gc),
+    'without checkpoints': () => runner.child('ingest', { tasks: compared, options: withoutCheckpoints }, gc),
   })
   const shownFigures = [
     'tasksPerSecond',
@@ -114,11 +111,7 @@ async function run(runner: Runner): Promise<void> {
     console.log('stores, filled once')
     const filled: Figures[] = []
     for (const [index, tasks] of stores.entries()) {
-      const figures = await runner.child(
-        'ingest',
-        { tasks, options, restMs },
-        { ...gc, directory: directories[index]! },
-      )
+      const figures = await runner.child('ingest', { tasks, options }, { ...gc, directory: directories[index]! })
       filled.push({ tasks, ...figures })
     }
     runner.table(filled)

@@ -176,9 +176,7 @@ export class LogWriter implements Log {
   }
 
   trim(fileNumber: number): Promise<void> {
-    const gone = this.#chain.trim(fileNumber)
-    this.#filesChanged()
-    return this.#files.trim(gone)
+    return this.#files.trim(this.#chain.trim(fileNumber)).then(() => this.#filesChanged())
   }
 
   files(): LogFileInfo[] {
@@ -208,11 +206,9 @@ export class LogWriter implements Log {
     const bytes = frameBytesOf(payloadBytes)
     const free = this.#freeBytes()
     const reserve = purpose === 'new' ? this.#space.reserveBytes : 0
-    if (bytes > free && purpose === 'new' && this.#chain.count >= (this.#options.filesMax?.() ?? Infinity)) {
-      this.#roomWanted = true
-      return false
-    }
-    const fits = bytes <= free ? free - bytes + this.#space.readyBytes(0) >= reserve : this.#rotate(bytes, reserve)
+    const mayRotate = purpose !== 'new' || this.#chain.count < (this.#options.filesMax?.() ?? Infinity)
+    const fits =
+      bytes <= free ? free - bytes + this.#space.readyBytes(0) >= reserve : mayRotate && this.#rotate(bytes, reserve)
     if (!fits) {
       this.#roomWanted = true
       this.#files.want(this.#space.fileBytesFor(bytes + reserve))
