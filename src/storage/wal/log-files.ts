@@ -205,6 +205,7 @@ export class LogFiles {
     const temporary = `${path}.tmp`
     const recycled = this.#recycled.shift()
     if (recycled !== undefined) await disk.rename(`${directory}/${recycled}`, temporary)
+    let left = temporary
     try {
       const prepared = await this.#fillNew(temporary, recycled === undefined ? 'create' : 'write', number)
       if (prepared === undefined) {
@@ -212,12 +213,14 @@ export class LogFiles {
         return
       }
       await disk.rename(temporary, path)
+      left = path
       await disk.syncDirectory(directory)
       this.#nextNumber++
       this.ready.push({ ...prepared, number, name })
     } catch (error) {
+      // Nobody knows of it: with its final name it would be a file too many after a close that removes those before it.
       const isPassing = isDiskFull(error) || isOutOfHandles(error)
-      if (isPassing && (await disk.stat(temporary)) !== undefined) await disk.remove(temporary)
+      if (isPassing && (await disk.stat(left)) !== undefined) await disk.remove(left)
       throw error
     }
   }

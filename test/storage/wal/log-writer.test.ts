@@ -240,6 +240,23 @@ describe('files', () => {
     expect(disk.names()).toEqual([])
   })
 
+  test.each(['EMFILE', 'ENOSPC'])('%s after a file has got its name leaves nothing behind at close', async (code) => {
+    const disk = new MemoryDisk()
+    let named = 0
+    let failed = false
+    disk.hook = ({ op }) => {
+      if (op === 'rename') named++
+      if (op !== 'syncDirectory' || named < 3 || failed) return
+      failed = true
+      throw Object.assign(new Error(code), { code })
+    }
+    const { log, events } = await openLog(disk, { readyFilesMax: 2 })
+    await until(() => failed)
+    await log.close()
+    expect(events.failed).toEqual([])
+    expect(disk.names()).toEqual([`${directory}/wal-1-1.log`])
+  })
+
   test('trimmed files are used again, empty and with another id, or removed', async () => {
     const disk = new MemoryDisk()
     const rig = await openLog(disk, { recycledFilesMax: 1, readyFilesMax: 1 })
