@@ -37,6 +37,8 @@ export interface DispatcherParts {
   readonly events: DeliveryEvents
   /** LSN of the newest record appended. */
   appendedLsn(): number
+  /** Whether the wall clock has jumped further ahead than is followed, which may not have been noticed yet. */
+  clockIsAhead(): boolean
   /** Tasks were settled: there may be room for more of their queues. */
   settled(): void
 }
@@ -106,6 +108,11 @@ export class Dispatcher implements Answers {
     await consumer.executor.close()
   }
 
+  /** Nothing may start by this clock: it is held, or would be if it had been looked at. */
+  get isHeld(): boolean {
+    return this.#held || this.#parts.clockIsAhead()
+  }
+
   /** While held (the clock cannot be trusted) nothing new starts. */
   setHeld(held: boolean): void {
     this.#held = held
@@ -143,7 +150,7 @@ export class Dispatcher implements Answers {
   /** Leases up to `count` due tasks of a consumer's queue; their attempts start once that is written. Answers how many. */
   take(consumer: Consumer, count: number): number {
     const { queue } = consumer
-    if (consumer.stopped || this.#held || this.#closing || this.#alone) return 0
+    if (consumer.stopped || this.#closing || this.#alone || this.isHeld) return 0
     if (queue.ledger.paused || this.#unrecorded.length > 0) return 0
     if (this.#lonely.length > 0) {
       this.#startLonely()
@@ -226,10 +233,11 @@ export class Dispatcher implements Answers {
     const starting = this.#starting
     let from = this.#startingFrom
     let batch: Attempt[] = []
+    const mayNotStart = this.#closing || (from < starting.length && this.isHeld)
     for (; from < starting.length && starting[from]!.lsn <= lsn; from++) {
       const attempt = starting[from]!
       if (attempt.settled) continue
-      if (this.#closing || this.#held || attempt.lease.stopped) this.untouched(attempt)
+      if (mayNotStart || attempt.lease.stopped) this.untouched(attempt)
       else {
         if (batch.length > 0 && batch[0]!.consumer !== attempt.consumer) {
           this.#start(batch)

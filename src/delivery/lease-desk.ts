@@ -152,7 +152,7 @@ export class LeaseDesk {
     for (const [waiting, list] of byCaller) {
       waiting.signal?.removeEventListener('abort', waiting.aborted)
       const now = clock.wallMs()
-      const gone = this.#closed || waiting.signal?.aborted === true
+      const gone = this.#closed || dispatcher.isHeld || waiting.signal?.aborted === true
       const handed: Attempt[] = []
       for (const attempt of list) {
         if (gone || attempt.settled || now < attempt.fireAt) dispatcher.untouched(attempt)

@@ -222,6 +222,7 @@ async function compose(
     }),
     events: deliveryEvents,
     appendedLsn: () => log.appendedLsn,
+    clockIsAhead: () => ticker.clockIsAhead(),
     settled: () => late.core?.promoter.poke(),
   })
   const leaseDesk = new LeaseDesk({ clock, dispatcher, whenSynced: (lsn) => log.whenSynced(lsn) })

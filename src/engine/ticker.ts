@@ -48,6 +48,8 @@ export class Ticker {
   #trustedLimitMs = 0
   #clockMsMax: number
   #noConsumerAt = -Infinity
+  /** Something was not started because of a jump that had not been noticed. */
+  #refused = false
   heldBecause: string | undefined
 
   constructor(parts: TickerParts) {
@@ -70,12 +72,21 @@ export class Ticker {
 
   /** The wall clock, or the largest one believed while it is too far ahead, noticed or not yet. For what is persisted. */
   get believedMs(): number {
-    const { clock, earlierClockMs, downtimeMaxMs, forwardJumpMaxMs } = this.#parts
-    const now = clock.wallMs()
-    const tooFar = this.#started
-      ? now - this.#wallMs > forwardJumpMaxMs
-      : isTooFarAhead(now, earlierClockMs, downtimeMaxMs)
-    return (this.held || tooFar) && this.#clockMsMax > 0 ? this.#clockMsMax : now
+    const now = this.#parts.clock.wallMs()
+    return (this.held || this.#isTooFar(now)) && this.#clockMsMax > 0 ? this.#clockMsMax : now
+  }
+
+  /** Whether nothing may start by what the clock says now. A jump that was not noticed yet will be in the next turn. */
+  clockIsAhead(): boolean {
+    if (!this.#isTooFar(this.#parts.clock.wallMs())) return false
+    this.#refused = true
+    this.#tickSoon()
+    return true
+  }
+
+  #isTooFar(now: number): boolean {
+    const { earlierClockMs, downtimeMaxMs, forwardJumpMaxMs } = this.#parts
+    return this.#started ? now - this.#wallMs > forwardJumpMaxMs : isTooFarAhead(now, earlierClockMs, downtimeMaxMs)
   }
 
   start(): void {
@@ -135,6 +146,8 @@ export class Ticker {
     dispatcher.expireDeadlines()
     let more = false
     if (!this.held) {
+      if (this.#refused) dispatcher.pumpAll()
+      this.#refused = false
       tiers.wheel.advance(now, this.#due, rowsPerTick)
       this.#handOver(now)
       const nextMs = tiers.wheel.nextExpiryMs()

@@ -421,6 +421,32 @@ describe('the clock', () => {
     expect(ids).toEqual([id])
     expect(await contradictions(machine, engine)).toEqual([])
   })
+
+  test.each([
+    ['stays', 30 * hourMs, 0],
+    ['is over before the next look', 30 * hourMs, -30 * hourMs + 2_000],
+  ])('a jump ahead that nobody has looked at yet and that %s starts nothing', async (_, aheadMs, backMs) => {
+    const machine = await place()
+    const engine = await openIn(machine)
+    const ids = await deliveries(machine, engine)
+    await machine.loop.run(engine.pause('mail'))
+    const { id } = await machine.loop.run(engine.schedule({ queue: 'mail', delay: '100ms', payload: 1 }))
+    await pass(machine, 1_000)
+    machine.clock.step(-1_500)
+    await pass(machine, 10)
+    // Due by the clock that is too far ahead, not by the one before.
+    machine.clock.step(aheadMs)
+    const resumed = engine.resume('mail')
+    await machine.loop.run(resumed)
+    expect(ids).toEqual([])
+    if (backMs === 0) {
+      await pass(machine, 3_000)
+      expect(ids).toEqual([])
+      machine.clock.step(-aheadMs + 2_000)
+    } else machine.clock.step(backMs)
+    await pass(machine, 3_000)
+    expect(ids).toEqual([id])
+  })
 })
 
 test('a backlog beyond memory is delivered although memory is held by tasks to come', async () => {
