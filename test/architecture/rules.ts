@@ -47,14 +47,17 @@ const nodeImportsAllowed: Readonly<Record<string, readonly string[]>> = { 'platf
 
 /** Who may use which dependency. */
 const packagesAllowed: Readonly<Record<string, readonly string[]>> = {
+  'chrono-node': ['cli/'],
+  'cli-table3': ['cli/'],
   commander: ['cli/'],
   lmdb: ['platform/node/'],
   msgpackr: ['model/', 'storage/', 'engine/', 'protocol/'],
+  picocolors: ['cli/'],
   piscina: ['platform/node/'],
 }
 
 /** A module named at run time: the user's handler module, or the engine's job module. */
-const computedImportsAllowed = ['platform/node/', 'testing/handlers-in-place.ts']
+const computedImportsAllowed = ['platform/node/', 'testing/handlers-in-place.ts', 'daemon/handler-module.ts']
 
 /** The turn of the real event loop between two simulated events, without which promises would not settle; a guard in real time. */
 const ambientUsesAllowed: Readonly<Record<string, RegExp>> = {
