@@ -30,7 +30,7 @@ import type {
   TasksOf,
 } from '../model/hourwheel.ts'
 import { checkQueueName } from '../model/names.ts'
-import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
+import type { AnyQueues, PayloadOutput, QueueName, QueueOptions } from '../model/typed-queues.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
@@ -40,6 +40,7 @@ import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
 import { told, type Lifecycle } from './lifecycle.ts'
+import { parseQueueOptions } from './options.ts'
 import { calendarOf, statsOf } from './stats.ts'
 
 export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
@@ -152,6 +153,17 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
       core.dispatcher.pump(runtime.number)
       return whenDurable(core, lsn, undefined)
     }
+  }
+
+  /** See replace-queue-settings.ts. */
+  replaceSettings(queue: string, options: Omit<QueueOptions, 'payload'>): void {
+    const { assertOpen, settings, ledger, tiers } = this.#core
+    assertOpen()
+    const { payload } = settings.queues.get(queue) ?? {}
+    const replaced = { ...parseQueueOptions(queue, options, settings.otherQueues), payload }
+    settings.queues.set(queue, replaced)
+    const known = ledger.queueByName.get(queue)
+    if (known !== undefined) tiers.queues[known.number]!.settings = replaced
   }
 
   async stats(): Promise<Stats> {

@@ -7,14 +7,15 @@ import { checkFields } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
-import type { QueueMap } from '../model/typed-queues.ts'
+import type { QueueMap, QueueOptions } from '../model/typed-queues.ts'
 import { checkSchema } from './payload-schema.ts'
 import type { QueueSettings } from './queue-runtime.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
 
 export interface EngineSettings {
   readonly directory: string
-  readonly queues: ReadonlyMap<string, QueueSettings>
+  /** By name, those that were given; `replaceQueueSettings` puts others in. */
+  readonly queues: Map<string, QueueSettings>
   /** Of a queue that is not among them. */
   readonly otherQueues: QueueSettings
   readonly nearBytesMax: number
@@ -93,22 +94,27 @@ function parseQueues(queues: QueueMap, defaults: QueueSettings): Map<string, Que
   if (typeof queues !== 'object' || queues === null) {
     throw refuse('HW_INVALID_OPTIONS', 'queues must be an object of queue name to options')
   }
-  const parsed = new Map<string, QueueSettings>()
-  for (const [name, options] of Object.entries(queues)) {
-    checkQueueName(name)
-    if (typeof options !== 'object' || options === null) {
-      throw refuse('HW_INVALID_OPTIONS', `the options of queue '${name}' must be an object`)
-    }
-    checkFields(options, ['payload', 'retry', 'timeout', 'keyWindow'], `queue '${name}'`)
-    parsed.set(name, {
-      retry: mergeRetry(defaultRetryPolicy, options.retry === undefined ? undefined : parseRetry(options.retry)),
-      timeoutMs:
-        options.timeout === undefined ? defaults.timeoutMs : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
-      keyWindowMs: parseKeyWindow(options.keyWindow, defaults.keyWindowMs),
-      payload: options.payload === undefined ? undefined : checkSchema(options.payload, name),
-    })
+  return new Map(
+    Object.entries(queues).map(([name, options]): [string, QueueSettings] => [
+      checkQueueName(name),
+      parseQueueOptions(name, options, defaults),
+    ]),
+  )
+}
+
+/** What the options of one queue say; for what they leave out, `defaults`. */
+export function parseQueueOptions(name: string, options: QueueOptions, defaults: QueueSettings): QueueSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw refuse('HW_INVALID_OPTIONS', `the options of queue '${name}' must be an object`)
   }
-  return parsed
+  checkFields(options, ['payload', 'retry', 'timeout', 'keyWindow'], `queue '${name}'`)
+  return {
+    retry: mergeRetry(defaultRetryPolicy, options.retry === undefined ? undefined : parseRetry(options.retry)),
+    timeoutMs:
+      options.timeout === undefined ? defaults.timeoutMs : checkTimeoutMs(parseDuration(options.timeout, 'timeout')),
+    keyWindowMs: parseKeyWindow(options.keyWindow, defaults.keyWindowMs),
+    payload: options.payload === undefined ? undefined : checkSchema(options.payload, name),
+  }
 }
 
 export function wholeIn(value: unknown, min: number, max: number, name: string): number {

@@ -26,7 +26,8 @@ export class QueueRuntime {
   readonly name: string
   readonly ledger: QueueLedger
   readonly due: RowList
-  readonly settings: QueueSettings
+  /** Read when used, so that others may be put in their place at any time. */
+  settings: QueueSettings
   throughAt: number = -Infinity
   throughId = -1
   /** Bytes of its tasks' blocks and rows in memory. */
