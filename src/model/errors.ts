@@ -37,6 +37,20 @@ export type ErrorCode =
   | 'HW_FORMAT_NEWER'
   | 'HW_CORRUPT'
   | 'HW_CLOCK_HELD'
+  | 'HW_TASK_MISSING'
+  | 'HW_TASK_STATE'
+  | 'HW_TASK_CHANGED'
+  | 'HW_INVALID_REQUEST'
+  | 'HW_MALFORMED_BODY'
+  | 'HW_BODY_TOO_LARGE'
+  | 'HW_UNSUPPORTED_MEDIA_TYPE'
+  | 'HW_UNAUTHORIZED'
+  | 'HW_FORBIDDEN'
+  | 'HW_NOT_FOUND'
+  | 'HW_METHOD_NOT_ALLOWED'
+  | 'HW_REQUEST_TIMEOUT'
+  | 'HW_INVALID_CONFIG'
+  | 'HW_ADDRESS_UNUSABLE'
   | 'HW_TEST_STUCK'
   | 'HW_INTERNAL'
 
@@ -174,6 +188,65 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     summary:
       'The clock jumped forward further than allowed, so the engine holds firing until someone says that it is right.',
     remedy: 'Correct the clock, or confirm the jump if the time is right now.',
+  },
+  HW_TASK_MISSING: {
+    summary: 'There is no such task: none was ever scheduled under this id in this directory, or none has this key.',
+    remedy: 'Check the id or key; a task that has ended is answered `ended`, not this.',
+  },
+  HW_TASK_STATE: {
+    summary:
+      'The state of the task does not allow the call, so nothing was done: an attempt runs, it has ended, or the lease is outdated.',
+    remedy: 'Look at `answer`, which says what the state was; repeating the call does not help.',
+  },
+  HW_TASK_CHANGED: {
+    summary:
+      'The task is not of the generation that the call named, or exists although it must not, so nothing was done.',
+    remedy: 'Get the task, decide again, and repeat the call with its generation.',
+  },
+  HW_INVALID_REQUEST: {
+    summary: 'A body, query or header of a request has not the shape that the route asks for.',
+    remedy: 'Correct what the message names; /openapi.json has the shapes.',
+  },
+  HW_MALFORMED_BODY: {
+    summary: 'The body of a request is not what its content type says: JSON, NDJSON or msgpack.',
+    remedy: 'Check how it is encoded; the message says where it went wrong.',
+  },
+  HW_BODY_TOO_LARGE: {
+    summary: 'The body of a request is larger than the route takes: 1 MiB, or 16 MiB for batches.',
+    remedy: 'Split it, or keep the data elsewhere and schedule a reference to it.',
+  },
+  HW_UNSUPPORTED_MEDIA_TYPE: {
+    summary: 'The content type or the encoding of a body is none that the route takes.',
+    remedy: 'Send application/json; a batch may also be application/x-ndjson or application/vnd.msgpack.',
+  },
+  HW_UNAUTHORIZED: {
+    summary: 'The request has no token, or one that the daemon does not know.',
+    remedy: "Send `Authorization: Bearer <token>` with a token of the daemon's token file.",
+  },
+  HW_FORBIDDEN: {
+    summary:
+      'The request may not do this: its token has a smaller scope, its Host is not allowed, or it comes from a web page.',
+    remedy: 'Use a token with the scope that the message names, and the address that the daemon prints.',
+  },
+  HW_NOT_FOUND: {
+    summary: 'There is no such route.',
+    remedy: 'Look at /openapi.json for what there is.',
+  },
+  HW_METHOD_NOT_ALLOWED: {
+    summary: 'The route exists, but not for this method.',
+    remedy: 'Use one of the methods in the header Allow.',
+  },
+  HW_REQUEST_TIMEOUT: {
+    summary: 'The request did not come in time: 10 s for its headers, 30 s in all.',
+    remedy: 'Send it at once, and split bodies that take longer.',
+  },
+  HW_INVALID_CONFIG: {
+    summary: "The daemon's configuration has a field, value or combination that it cannot start with.",
+    remedy: 'Correct what the message names; `hourwheel check-config` looks at it without starting anything.',
+  },
+  HW_ADDRESS_UNUSABLE: {
+    summary: 'The daemon cannot listen on its socket or address.',
+    remedy: 'End what listens there already, or choose another one with --socket or --listen.',
   },
   HW_TEST_STUCK: {
     summary:

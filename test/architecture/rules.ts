@@ -40,7 +40,7 @@ const entryPoints = ['index.ts', 'client.ts', 'testing.ts']
 /** The one place in the engine that puts it on this machine. */
 const thisMachine = 'engine/this-machine.ts'
 
-const nodePlaces = ['platform/node/', 'cli/', 'daemon/']
+const nodePlaces = ['platform/node/', 'cli/', 'daemon/', 'client/']
 
 /** Exceptions, each a pure function of its arguments. */
 const nodeImportsAllowed: Readonly<Record<string, readonly string[]>> = { 'platform/checksum.ts': ['node:zlib'] }
@@ -50,10 +50,16 @@ const packagesAllowed: Readonly<Record<string, readonly string[]>> = {
   'chrono-node': ['cli/'],
   'cli-table3': ['cli/'],
   commander: ['cli/'],
+  'find-my-way': ['daemon/'],
   lmdb: ['platform/node/'],
   msgpackr: ['model/', 'storage/', 'engine/', 'protocol/'],
   picocolors: ['cli/'],
+  pino: ['daemon/'],
   piscina: ['platform/node/'],
+  'prom-client': ['daemon/'],
+  standardwebhooks: ['daemon/webhooks/'],
+  typebox: ['protocol/', 'daemon/'],
+  undici: ['daemon/webhooks/', 'client/'],
 }
 
 /** A module named at run time: the user's handler module, or the engine's job module. */
