@@ -69,6 +69,8 @@ export interface Disk {
     path: string,
   ): Promise<{ kind: 'file' | 'directory' | 'other'; bytes: number; worldWritable: boolean } | undefined>
   remove(path: string): Promise<void>
+  /** Of a directory that is empty. */
+  removeDirectory(directory: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   syncDirectory(directory: string): Promise<void>
 }

@@ -97,6 +97,12 @@ export class DiskModel {
     this.#change(directory, [{ name, node: undefined }])
   }
 
+  removeDirectory(path: string): void {
+    if (this.directory(path).names.size > 0) throw diskError('ENOTEMPTY', path)
+    const { directory, name } = this.#place(path)
+    this.#change(directory, [{ name, node: undefined }])
+  }
+
   rename(from: string, to: string): void {
     const node = this.find(from)
     if (node === undefined) throw diskError('ENOENT', from)

@@ -104,6 +104,10 @@ export class SimulatedDisk implements Disk, FileOwner {
     return this.calls.run('remove', path, { effect: () => this.model.remove(path) })
   }
 
+  removeDirectory(directory: string): Promise<void> {
+    return this.calls.run('remove', directory, { effect: () => this.model.removeDirectory(directory) })
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.calls.run('rename', to, { effect: () => this.model.rename(from, to) })
   }

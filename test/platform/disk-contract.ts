@@ -41,6 +41,18 @@ export const diskContract: readonly (readonly [string, Check])[] = [
     },
   ],
   [
+    'a directory goes once it is empty',
+    async (disk, directory, options) => {
+      await disk.makeDirectory(`${directory}/d`)
+      const file = await disk.open(`${directory}/d/a`, 'create', options)
+      await file.close()
+      await expect(disk.removeDirectory(`${directory}/d`)).rejects.toMatchObject({ code: 'ENOTEMPTY' })
+      await disk.remove(`${directory}/d/a`)
+      await disk.removeDirectory(`${directory}/d`)
+      expect(await disk.stat(`${directory}/d`)).toBe(undefined)
+    },
+  ],
+  [
     'a read at the end gives 0',
     async (disk, directory, options) => {
       const file = await disk.open(`${directory}/a`, 'create', options)

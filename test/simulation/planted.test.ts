@@ -45,6 +45,7 @@ function withLogFiles(platform: Platform, change: (file: DiskFile) => Partial<Di
     makeDirectory: (directory) => disk.makeDirectory(directory),
     stat: (path) => disk.stat(path),
     remove: (path) => disk.remove(path),
+    removeDirectory: (path) => disk.removeDirectory(path),
     rename: (from, to) => disk.rename(from, to),
     syncDirectory: (directory) => disk.syncDirectory(directory),
   }

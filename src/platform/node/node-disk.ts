@@ -49,6 +49,10 @@ export function createNodeDisk(): NodeDisk {
       assertAbsolute(target)
       await fs.promises.unlink(target)
     },
+    async removeDirectory(directory: string): Promise<void> {
+      assertAbsolute(directory)
+      await fs.promises.rmdir(directory)
+    },
     async rename(from: string, to: string): Promise<void> {
       assertAbsolute(from)
       assertAbsolute(to)

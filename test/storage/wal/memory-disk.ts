@@ -64,6 +64,10 @@ export class MemoryDisk implements Disk {
     if (!this.inodes.delete(path)) throw fault('ENOENT', path)
   }
 
+  async removeDirectory(directory: string): Promise<void> {
+    await this.call('removeDirectory', directory)
+  }
+
   async rename(from: string, to: string): Promise<void> {
     await this.call('rename', from)
     this.inodes.set(to, { bytes: Buffer.alloc(0) })
