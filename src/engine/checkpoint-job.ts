@@ -36,15 +36,28 @@ export async function checkpointJob(disk: Disk, random: Random, input: Checkpoin
   const { logFile } = input
   const offsets = input.offsets.toSorted()
   const kept = new KeptRecords(offsets.length)
-  await readLogFile(disk, `${input.directory}/${logFile.name}`, logFile, (bytes, at, end, lsn, fileOffset) => {
-    if (kept.count >= offsets.length || fileOffset !== offsets[kept.count]) return
-    if (!kept.add(bytes, at, end, lsn)) {
-      throw refuse('HW_INTERNAL', `a live offset of ${logFile.name} holds a record that carries no task`)
+  try {
+    await readLogFile(disk, `${input.directory}/${logFile.name}`, logFile, (bytes, at, end, lsn, fileOffset) => {
+      if (kept.count >= offsets.length || fileOffset !== offsets[kept.count]) return
+      if (!kept.add(bytes, at, end, lsn)) {
+        throw refuse('HW_INTERNAL', `a live offset of ${logFile.name} holds a record that carries no task`)
+      }
+    })
+    if (kept.count !== offsets.length) {
+      throw refuse('HW_INTERNAL', `${logFile.name}: ${offsets.length - kept.count} live records were not found`)
     }
-  })
-  if (kept.count !== offsets.length) {
-    throw refuse('HW_INTERNAL', `${logFile.name}: ${offsets.length - kept.count} live records were not found`)
+    return { segments: await writeKept(disk, random, input, kept) }
+  } finally {
+    kept.release()
   }
+}
+
+async function writeKept(
+  disk: Disk,
+  random: Random,
+  input: CheckpointInput,
+  kept: KeptRecords,
+): Promise<SegmentMeta[]> {
   const segments: SegmentMeta[] = []
   let number = input.firstNumber
   const write = async (kind: SegmentMeta['kind'], indexes: Uint32Array): Promise<void> => {
@@ -61,5 +74,5 @@ export async function checkpointJob(disk: Disk, random: Random, input: Checkpoin
   }
   const dead = kept.sorted('dead')
   if (dead.length > 0) await write('dead', dead)
-  return { segments }
+  return segments
 }

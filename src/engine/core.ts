@@ -13,6 +13,7 @@ import type { Platform } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Admission } from './admission.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import type { Merger } from './merger.ts'
 import type { Events } from './events.ts'
 import type { KeyHolders } from './key-holders.ts'
 import type { EngineSettings } from './options.ts'
@@ -40,6 +41,7 @@ export interface Core {
   readonly dispatcher: Dispatcher
   readonly promoter: Promoter
   readonly checkpointer: Checkpointer
+  readonly merger: Merger
   readonly ticker: Ticker
   readonly events: Events
   readonly incarnation: number

@@ -7,6 +7,7 @@ import { refuse } from '../model/errors.ts'
 import { decodeRecord, readBody, type DeadRecord, type NewRecord, type PutRecord } from '../model/records.ts'
 import { recordKind } from '../model/record-shapes.ts'
 import { hourMs } from '../model/units.ts'
+import { spareBuffers } from '../storage/spare-buffers.ts'
 import type { SegmentEntry } from '../storage/segments/segment-reader.ts'
 
 const bufferBytes = 1 << 20
@@ -46,7 +47,7 @@ export class KeptRecords {
     const index = this.count++
     const length = end - at
     if (this.#used + length > (this.#buffers.at(-1)?.length ?? 0)) {
-      this.#buffers.push(Buffer.allocUnsafeSlow(Math.max(bufferBytes, length)))
+      this.#buffers.push(spareBuffers.take(Math.max(bufferBytes, length)))
       this.#used = 0
     }
     bytes.copy(this.#buffers.at(-1)!, this.#used, at, end)
@@ -61,6 +62,12 @@ export class KeptRecords {
     this.#homeHour[index] = homeHour
     this.#ordinal[index] = ordinal
     return true
+  }
+
+  /** Lets go of the records. */
+  release(): void {
+    for (const buffer of this.#buffers.splice(0)) spareBuffers.give(buffer)
+    this.count = 0
   }
 
   /** Indexes of the live tasks or of the dead letters, in the order of segments. */

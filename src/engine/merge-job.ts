@@ -20,6 +20,8 @@ export interface MergeInput {
   readonly oldestHour: number
   readonly nowHour: number
   readonly firstNumber: number
+  /** In shared memory: not 0 when the merge is to be given up. */
+  readonly stop: Int32Array
 }
 
 export interface MergeOutput {
@@ -39,7 +41,10 @@ export async function mergeJob(disk: Disk, random: Random, input: MergeInput): P
   let number = input.firstNumber
   try {
     while (merge.needsFill || merge.current !== undefined) {
-      if (merge.needsFill) await merge.fill()
+      if (merge.needsFill) {
+        if (Atomics.load(input.stop, 0) !== 0) throw new Error('the merge was given up')
+        await merge.fill()
+      }
       const entry = merge.current
       if (entry === undefined) continue
       const { homeHour, ordinal, placeHour, lsn } = entry

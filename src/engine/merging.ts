@@ -6,11 +6,20 @@
 import type { SegmentMeta } from '../storage/file-meta.ts'
 import { rangeOf } from '../storage/segments/segment-ranges.ts'
 
-/** So many files of one range are merged into one. */
-export const filesPerRangeMax = 96
-/** A range is merged when less than this share of its entries is live, and there is enough to win. */
+export interface MergeLimits {
+  /** From so many files of one range on some of them are merged. */
+  readonly filesMin: number
+  /** The smallest are merged, so many at once: what was merged before is left until there is more of its size. */
+  readonly filesAtOnce: number
+  /** A range is merged when little of it is live, and it has as many entries: there is something to win. */
+  readonly deadEntriesMin: number
+}
+
+export const mergeLimits: MergeLimits = { filesMin: 96, filesAtOnce: 64, deadEntriesMin: 10_000 }
+/** For logs so small that they would never have as many segments: those of simulations. */
+export const mergeLimitsTiny: MergeLimits = { filesMin: 16, filesAtOnce: 10, deadEntriesMin: 200 }
+
 const liveShareMin = 0.25
-const entriesMin = 10_000
 
 /**
  * The files of one range to merge now, or undefined. `liveBetween` counts the live tasks filed under hours from..to. Files that
@@ -20,6 +29,7 @@ export function filesToMerge(
   metas: readonly SegmentMeta[],
   nowHour: number,
   liveBetween: (hourFrom: number, hourTo: number) => number,
+  { filesMin, filesAtOnce, deadEntriesMin }: MergeLimits,
 ): SegmentMeta[] | undefined {
   const groups = new Map<number, { hourTo: number; metas: SegmentMeta[] }>()
   for (const meta of metas) {
@@ -33,9 +43,10 @@ export function filesToMerge(
   let most: SegmentMeta[] | undefined
   for (const [hourFrom, { hourTo, metas: group }] of groups) {
     const entries = group.reduce((sum, meta) => sum + meta.count, 0)
-    const mostlyDead = entries >= entriesMin && liveBetween(hourFrom, hourTo) < entries * liveShareMin
-    if (group.length < filesPerRangeMax && !(mostlyDead && hourFrom > nowHour)) continue
+    const mostlyDead = entries >= deadEntriesMin && liveBetween(hourFrom, hourTo) < entries * liveShareMin
+    if (group.length < filesMin && !(mostlyDead && hourFrom > nowHour)) continue
     if (most === undefined || group.length > most.length) most = group
   }
-  return most
+  if (most === undefined || most.length < filesMin) return most
+  return most.toSorted((a, b) => a.count - b.count || a.number - b.number).slice(0, filesAtOnce)
 }

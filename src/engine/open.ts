@@ -32,10 +32,13 @@ import { Exclusive } from './exclusive.ts'
 import { KeyHolders } from './key-holders.ts'
 import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
+import { Merger } from './merger.ts'
+import { mergeLimits, mergeLimitsTiny } from './merging.ts'
 import { parseOptions, type EngineSettings } from './options.ts'
 import { loseLeases } from './lost-leases.ts'
 import { withValidPayloadNow } from './payload-schema.ts'
 import { Promoter } from './promoter.ts'
+import { Publication } from './publication.ts'
 import { QueueRuntime } from './queue-runtime.ts'
 import { rebuildKeys } from './rebuild-keys.ts'
 import { Recorder } from './recorder.ts'
@@ -262,6 +265,7 @@ async function compose(
     failed,
     promoted: () => ticker.poke(),
   })
+  const publication = new Publication(disk, directory, manifest)
   const checkpointer = new Checkpointer({
     platform,
     directory,
@@ -276,11 +280,24 @@ async function compose(
     keys: keyTable,
     sealedFilesMax: settings.walFilesMax,
     reserveBytes: settings.walFileBytes + (settings.walFileBytes >> 2),
-    manifest,
+    publication,
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
     mayFit: () => admission.retry(),
+    checkpointed: () => merger.poke(),
+  })
+  const merger = new Merger({
+    platform,
+    directory,
+    openCount,
+    ledger,
+    log,
+    segments,
+    exclusive,
+    publication,
+    limits: settings.walFileBytes < 1 << 20 ? mergeLimitsTiny : mergeLimits,
+    failed,
   })
   const core: Core = {
     settings,
@@ -297,6 +314,7 @@ async function compose(
     dispatcher,
     promoter,
     checkpointer,
+    merger,
     ticker,
     events,
     incarnation,
@@ -311,7 +329,7 @@ async function compose(
   const stop = async (): Promise<void> => {
     ticker.stop()
     promoter.stop()
-    await checkpointer.stop()
+    await Promise.all([checkpointer.stop(), merger.stop()])
     await exclusive.run(() => Promise.resolve())
   }
   const release = async (): Promise<void> => {
@@ -344,7 +362,8 @@ async function compose(
       promoter.stop()
       leaseDesk.close()
       dispatcher.abandon()
-      await Promise.allSettled([keyTable.abandon(), checkpointer.stop(), bodies.close(), segments.close(), log.close()])
+      const background = [keyTable.abandon(), checkpointer.stop(), merger.stop()]
+      await Promise.allSettled([...background, bodies.close(), segments.close(), log.close()])
       await releaseAll()
     },
   })

@@ -60,6 +60,7 @@ export function statsOf(core: Core): Stats {
     nearBytes: tiers.nearBytes,
     segments: { files: segments.size, bytes: segments.bytes, tasks: segments.tasks },
     checkpoints: checkpointer.count,
+    merges: core.merger.count,
     clock: { held: ticker.held, heldBecause: ticker.heldBecause },
     healthy: !ticker.held && total[counter.damaged] === 0,
     incarnation: core.incarnation,

@@ -295,7 +295,9 @@ export interface Stats {
   readonly far: number
   readonly nearBytes: number
   readonly segments: { readonly files: number; readonly bytes: number; readonly tasks: number }
+  /** Checkpoints made and segments merged since the start. */
   readonly checkpoints: number
+  readonly merges: number
   readonly clock: { readonly held: boolean; readonly heldBecause?: string | undefined }
   readonly healthy: boolean
   readonly incarnation: number

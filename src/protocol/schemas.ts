@@ -168,6 +168,7 @@ const stats = object('Stats', {
   nearBytes: count,
   segments: Type.Object({ files: count, bytes: count, tasks: count }),
   checkpoints: count,
+  merges: count,
   clock: Type.Object({ held: Type.Boolean(), heldBecause: optional(Type.String()) }),
   healthy: Type.Boolean(),
   incarnation: count,

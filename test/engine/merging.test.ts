@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { filesPerRangeMax, filesToMerge } from '../../src/engine/merging.ts'
+import { filesToMerge, mergeLimits, mergeLimitsTiny } from '../../src/engine/merging.ts'
 import type { SegmentMeta } from '../../src/storage/file-meta.ts'
 import { Rig } from './rig.ts'
 
@@ -12,19 +12,25 @@ function meta(number: number, hourFrom: number, hourTo: number, count = 100): Se
 describe('which segments are merged', () => {
   it('none while there are few', () => {
     const metas = Array.from({ length: 20 }, (_, i) => meta(i, 1_000, 1_003))
-    expect(filesToMerge(metas, 1_000, () => 1_000)).toBe(undefined)
+    expect(filesToMerge(metas, 1_000, () => 1_000, mergeLimits)).toBe(undefined)
   })
 
-  it('those of the range with the most files, once there are very many', () => {
-    const many = Array.from({ length: filesPerRangeMax }, (_, i) => meta(i, 1_001, 1_003))
+  it('the smallest of the range with the most files, once there are very many', () => {
+    const { filesMin, filesAtOnce } = mergeLimits
+    const merged = meta(900, 1_001, 1_003, 6_400)
+    const many = Array.from({ length: filesMin - 1 }, (_, i) => meta(i, 1_001, 1_003, 100 + (i % 2)))
     const others = Array.from({ length: 20 }, (_, i) => meta(500 + i, 1_060, 1_061))
-    expect(filesToMerge([...others, ...many], 1_000, () => 1_000_000)).toEqual(many)
+    const found = filesToMerge([merged, ...others, ...many], 1_000, () => 1_000_000, mergeLimits)!
+    expect(found).toHaveLength(filesAtOnce)
+    expect(found.slice(0, filesMin / 2).every(({ number, count }) => number % 2 === 0 && count === 100)).toBe(true)
+    expect(found.every(({ number }) => number < filesMin)).toBe(true)
+    expect(filesToMerge([...others, ...many], 1_000, () => 1_000_000, mergeLimits)).toBe(undefined)
   })
 
   it('those of a range to come in which most no longer counts', () => {
     const dead = [meta(1, 1_100, 1_101, 50_000), meta(2, 1_100, 1_102, 50_000)]
-    expect(filesToMerge(dead, 1_000, () => 90_000)).toBe(undefined)
-    expect(filesToMerge(dead, 1_000, () => 9_000)).toEqual(dead)
+    expect(filesToMerge(dead, 1_000, () => 90_000, mergeLimits)).toBe(undefined)
+    expect(filesToMerge(dead, 1_000, () => 9_000, mergeLimits)).toEqual(dead)
   })
 })
 
@@ -33,7 +39,7 @@ describe('an engine with many segments', () => {
     const rig = await Rig.open({ walFilesMax: 1 })
     const ids = new Map<string, number>()
     let merged = 0
-    for (let round = 0; round < filesPerRangeMax + 40; round++) {
+    for (let round = 0; round < mergeLimitsTiny.filesMin + 40; round++) {
       const tasks = Array.from({ length: 40 }, (_, k) => ({
         queue: 'q',
         at: rig.now + 50 * hour + ((round * 40 + k) % 5) * 1_000,

@@ -15,6 +15,7 @@ import { writeFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile, Random } from '../../platform/ports.ts'
 import { encodeFileHeader, fileHeaderBytes, fileIdBytes } from '../file-header.ts'
 import { hexOfFileId, segmentFileName, type SegmentKind, type SegmentMeta } from '../file-meta.ts'
+import { spareBuffers } from '../spare-buffers.ts'
 import { DirectoryBuilder } from './hour-directory.ts'
 import { GrowingRows } from './growing-rows.ts'
 import { entryBytesMax, orderAtOf, writeEntry, type SegmentEntry } from './segment-entry.ts'
@@ -41,6 +42,8 @@ export interface WriteSegmentOptions {
 }
 
 const writeBytesMin = 1 << 20
+const nothing = Buffer.alloc(0)
+const bufferBytes = writeBytesMin + (writeBytesMin >> 2)
 
 /** Creates, writes and syncs a segment. On failure what was written is removed, as far as the disk lets it. */
 export async function writeSegment(
@@ -69,8 +72,8 @@ export class SegmentWriter {
   readonly #fileId: Uint8Array
   readonly #seed: number
   /** What is not handed to the disk: file offset `#base` is at 0. */
-  #buffer = Buffer.allocUnsafe(writeBytesMin + (writeBytesMin >> 2))
-  #spare = Buffer.alloc(0)
+  #buffer = spareBuffers.take(bufferBytes)
+  #spare = spareBuffers.take(bufferBytes)
   #base = 0
   #at = 0
   #writing: Promise<void> = Promise.resolve()
@@ -151,7 +154,7 @@ export class SegmentWriter {
     const complete = this.#blockAt < 0 ? this.#at : this.#blockAt
     await this.#writing
     const full = this.#buffer
-    if (this.#spare.length < full.length) this.#spare = Buffer.allocUnsafe(full.length)
+    if (this.#spare.length < full.length) this.#spare = Buffer.allocUnsafeSlow(full.length)
     full.copy(this.#spare, 0, complete, this.#at)
     this.#buffer = this.#spare
     this.#spare = full
@@ -186,6 +189,7 @@ export class SegmentWriter {
     await this.#file.sync()
     this.#closed = true
     await this.#file.close()
+    this.#giveBuffers()
     return { number, kind, fileId: hexOfFileId(this.#fileId), bytes, footerCrc: footer.readUInt32LE(68), ...totals }
   }
 
@@ -194,7 +198,15 @@ export class SegmentWriter {
     await this.#writing.catch(() => undefined)
     if (!this.#closed) await this.#file.close().catch(() => undefined)
     this.#closed = true
+    this.#giveBuffers()
     await this.#disk.remove(this.#file.path).catch(() => undefined)
+  }
+
+  /** Nothing is written from them any more. */
+  #giveBuffers(): void {
+    spareBuffers.give(this.#buffer)
+    spareBuffers.give(this.#spare)
+    this.#buffer = this.#spare = nothing
   }
 
   #isAfterLast(orderAt: number, homeHour: number, ordinal: number): boolean {
@@ -265,7 +277,7 @@ export class SegmentWriter {
 
   #makeRoom(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes))
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#at + bytes))
     this.#buffer.copy(grown, 0, 0, this.#at)
     this.#buffer = grown
   }

@@ -43,6 +43,7 @@ export class Life {
   over = false
   closing = false
   checkpoints = 0
+  merges = 0
   tornTails = 0
   readonly #handles: Map<string, HandlerHandle | 'coming' | 'going'> = new Map()
 
@@ -76,102 +77,13 @@ export class Life {
     void this.engine.stats().then(
       (stats) => {
         this.checkpoints = stats.checkpoints
+        this.merges = stats.merges
         if (!this.over && stats.conservation !== 0) {
           this.#checker.violate('conservation', undefined, `the sum is ${stats.conservation}`)
         }
       },
       () => undefined,
     )
-  }
-
-  // Handlers
-
-  listen(queue: string, concurrency: number): void {
-    if (this.#handles.has(queue)) return
-    this.#handles.set(queue, 'coming')
-    this.engine
-      .handle(queue, (task, context) => this.#run(queue, task, context), { concurrency })
-      .then(
-        (handle) => this.#handles.set(queue, handle),
-        () => this.#handles.delete(queue),
-      )
-  }
-
-  stopListening(queue: string): void {
-    const handle = this.#handles.get(queue)
-    if (handle === undefined || typeof handle === 'string') return
-    this.#handles.set(queue, 'going')
-    void handle.stop().then(() => this.#handles.delete(queue))
-  }
-
-  #run(queue: string, task: Task, context: AttemptContext): unknown {
-    if (this.over) return new Promise(() => undefined)
-    const { random, machine } = this.#world
-    const attempt = this.#checker.started({
-      id: task.id,
-      queue: task.queue,
-      tag: tagOf(task.payload, task.headers),
-      payload: payloadText(task.payload),
-      headers: headersText(task.headers),
-      attempt: context.attempt,
-      fence: context.fence,
-      scheduledFor: context.scheduledFor,
-      lateMs: context.lateMs,
-    })
-    if (task.queue !== queue) this.#checker.violate('same data', attempt?.task, `given to the handler of ${queue}`)
-    if (attempt === undefined) return undefined
-    const { timeoutMs } = attempt.task.spec
-    machine.loop.schedule(Math.max(0, timeoutMs - 1), () => {
-      if (!this.over) this.#checker.overdue(attempt)
-    })
-    const temper = this.healthy ? 0 : random.below(100)
-    if (temper < 45) return this.#answer(attempt, 'ok')
-    if (temper < 60) return this.#later(random.below(150)).then(() => this.#answer(attempt, 'ok'))
-    if (temper < 68) {
-      this.#answer(attempt, 'failed')
-      throw new Error(`thrown by ${attempt.task.spec.tag}`)
-    }
-    if (temper < 76) {
-      return this.#later(random.below(300)).then(() => {
-        this.#answer(attempt, 'failed')
-        throw new Error('rejected, with ünicode')
-      })
-    }
-    if (temper < 80) {
-      const delay = random.pick([0, 10, 2_000, 3_600_000, 7_200_000])
-      const verdict = context.retry({ delay })
-      this.#answer(attempt, 'retry', delay)
-      if (random.chance(0.5)) return undefined
-      throw verdict
-    }
-    if (temper < 83) {
-      const verdict = context.deadLetter('it asked for it')
-      this.#answer(attempt, 'deadLetter')
-      throw verdict
-    }
-    if (temper < 86) return new Promise(() => undefined)
-    if (temper < 89) return this.#later(timeoutMs + random.between(-3, 2_000)).then(() => this.#answer(attempt, 'ok'))
-    const { input, spec } = this.#draw()
-    context.scheduleNext(input)
-    this.#checker.nextScheduled(attempt, spec)
-    if (temper < 96)
-      return random.chance(0.5) ? this.#answer(attempt, 'ok') : this.#later(5).then(() => this.#answer(attempt, 'ok'))
-    this.#answer(attempt, 'failed')
-    throw new Error('failed after scheduling a successor')
-  }
-
-  #later(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#world.machine.loop.schedule(Math.max(0, ms), resolve))
-  }
-
-  #answer(attempt: AttemptModel, outcome: 'ok' | 'failed' | 'deadLetter' | 'retry', delayMs?: number): undefined {
-    if (!this.over) this.#checker.answered(attempt, outcome, delayMs)
-    return undefined
-  }
-
-  #draw(): ReturnType<typeof drawTask> {
-    const world = this.#world
-    return drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`)
   }
 
   // Calls
@@ -361,19 +273,5 @@ export class Life {
     const { code = '', stack = '' } = error as { code?: string; stack?: string }
     this.#checker.violate('errors', undefined, `not an error of hourwheel: ${code} ${String(error)} ${stack}`)
     return { code, outcome: 'unknown' }
-  }
-}
-
-export function seenOf(view: TaskView): SeenTask {
-  return {
-    id: view.id,
-    queue: view.queue,
-    state: view.state,
-    fireAt: view.fireAt,
-    attempt: view.attempt,
-    generation: view.generation,
-    payload: payloadText(view.payload),
-    headers: headersText(view.headers),
-    tag: tagOf(view.payload, view.headers),
   }
 }

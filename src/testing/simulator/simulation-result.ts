@@ -27,6 +27,7 @@ export interface SimulationCounts {
   closes: number
   failures: number
   checkpoints: number
+  merges: number
   firings: number
   calls: number
   tasks: number

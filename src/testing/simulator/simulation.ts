@@ -43,6 +43,7 @@ class Simulation {
     closes: 0,
     failures: 0,
     checkpoints: 0,
+    merges: 0,
     firings: 0,
     calls: 0,
     tasks: 0,
@@ -304,6 +305,7 @@ class Simulation {
   #end(life: Life): void {
     life.over = true
     this.#counts.checkpoints += life.checkpoints
+    this.#counts.merges += life.merges
     this.#counts.tornTails += life.tornTails
     this.#life = undefined
   }
