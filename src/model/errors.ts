@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'HW_TOO_MANY_QUEUES'
   | 'HW_HANDLER_EXISTS'
   | 'HW_HANDLER_INVALID'
+  | 'HW_WEBHOOK_REFUSED'
   | 'HW_KEY_EXISTS'
   | 'HW_KEYS_UNAVAILABLE'
   | 'HW_CLOSED'
@@ -138,6 +139,10 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
   HW_HANDLER_INVALID: {
     summary: 'A handler is not a function, or its module could not be loaded or has no function as its default export.',
     remedy: 'Correct the handler; `cause` has the error of the module.',
+  },
+  HW_WEBHOOK_REFUSED: {
+    summary: 'A webhook may not be sent to this host, port or address: the daemon was not started with it on its list.',
+    remedy: 'Have whoever runs the daemon add what the message names to `webhookAllow`, and start it again.',
   },
   HW_KEY_EXISTS: {
     summary: "A task with this key exists, or ended within the key window, and the call said `onConflict: 'reject'`.",
