@@ -1,31 +1,44 @@
 #!/usr/bin/env node
-/** The `hourwheel` program: one command a file. Exit codes: 0 fine, 1 something is wrong with the data, 2 it could not be done. */
+/** The `hourwheel` program: one command a file. Exit codes: 0 fine, 1 the data says no, 2 it could not be done. */
 
 import { Command } from 'commander'
-import { HourwheelError } from '../model/errors.ts'
+import { addCalendarCommand } from './calendar.ts'
+import { addCancelCommand } from './cancel.ts'
+import { addDeadCommand } from './dead.ts'
+import { report } from './failures.ts'
 import { addGetCommand } from './get.ts'
 import { addListCommand } from './list.ts'
+import { addPauseCommand, addResumeCommand } from './pause.ts'
+import { addRescheduleCommand } from './reschedule.ts'
+import { addScheduleCommand } from './schedule.ts'
 import { addStatsCommand } from './stats.ts'
 import { addVerifyCommand } from './verify.ts'
 
+// `hourwheel list | head` is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 const program = new Command('hourwheel')
-  .description('Looks into data directories of hourwheel, a durable timer engine, that no engine has open.')
+  .description('Durable timers: schedule tasks, see what is pending, repair what is damaged.')
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
-addVerifyCommand(program)
-addStatsCommand(program)
-addListCommand(program)
+addScheduleCommand(program)
 addGetCommand(program)
+addListCommand(program)
+addCancelCommand(program)
+addRescheduleCommand(program)
+addPauseCommand(program)
+addResumeCommand(program)
+addDeadCommand(program)
+addStatsCommand(program)
+addCalendarCommand(program)
+addVerifyCommand(program)
 
 try {
   await program.parseAsync()
 } catch (error) {
-  if (error instanceof HourwheelError) {
-    console.error(`hourwheel: ${error.code}: ${error.message}`)
-    process.exitCode = 2
-  } else if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') {
-    // Commander has said what was wrong, or shown help.
-    process.exitCode = error.exitCode === 0 ? 0 : 2
-  } else throw error
+  report(error)
 }

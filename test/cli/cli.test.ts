@@ -42,7 +42,7 @@ describe('hourwheel', () => {
       [0, 1, 2, 3, 4].map((n) => ({ n })),
     )
     expect(hourwheel('list', '--dir', directory, '--limit', '2').out.trim().split('\n')).toHaveLength(2)
-    expect(JSON.parse(hourwheel('get', id, '--dir', directory).out)).toMatchObject({
+    expect(JSON.parse(hourwheel('get', id, '--dir', directory, '--json').out)).toMatchObject({
       id,
       state: 'pending',
       queue: 'email',
