@@ -48,8 +48,11 @@ export interface QueueSettingsOptions {
   readonly base?: Readonly<Record<string, Omit<QueueOptions, 'payload'>>> | undefined
   /** Throws when a webhook may not be sent there. */
   readonly checkWebhook: (webhook: Webhook) => void
-  /** Settings hold now: after a change, and once for each queue at the start. */
-  readonly changed: (queue: string, settings: QueueSettings) => void
+  /**
+   * Settings hold now: after a change, and once for each queue at the start. `timeoutMs` is that of an attempt. Whoever serves
+   * webhooks and handlers does so by them from now on.
+   */
+  readonly changed: (queue: string, settings: QueueSettings, timeoutMs: number) => void
 }
 
 const kind = 'hourwheel queue settings'
@@ -136,12 +139,7 @@ export class QueueSettingsFile {
   #apply(queue: string, settings: QueueSettings): void {
     const { engine, base, changed } = this.#options
     replaceQueueSettings(engine, queue, engineOptions(settings, base?.[queue]))
-    changed(queue, settings)
-  }
-
-  /** How long an attempt of the queue may take. */
-  timeoutMs(queue: string): number {
-    return timeoutMsOf(queue, this.get(queue), this.#options.base?.[queue])
+    changed(queue, settings, timeoutMsOf(queue, settings, base?.[queue]))
   }
 }
 

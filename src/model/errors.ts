@@ -142,7 +142,7 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
   },
   HW_WEBHOOK_REFUSED: {
     summary: 'A webhook may not be sent to this host, port or address: the daemon was not started with it on its list.',
-    remedy: 'Have whoever runs the daemon add what the message names to `webhookAllow`, and start it again.',
+    remedy: 'Have whoever runs the daemon add what the message names to `webhookHosts`, and start it again.',
   },
   HW_KEY_EXISTS: {
     summary: "A task with this key exists, or ended within the key window, and the call said `onConflict: 'reject'`.",

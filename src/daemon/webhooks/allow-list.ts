@@ -46,8 +46,8 @@ export class AllowList {
     const wrong = (): HourwheelError =>
       refuse(
         'HW_INVALID_OPTIONS',
-        `webhookAllow: ${shown(entry)} is none of host, *.domain, *, address, network/bits, each perhaps with :port or :*`,
-        { details: { field: 'webhookAllow' } },
+        `webhookHosts: ${shown(entry)} is none of host, *.domain, *, address, network/bits, each perhaps with :port or :*`,
+        { details: { field: 'webhookHosts' } },
       )
     if (typeof entry !== 'string') throw wrong()
     const match =
@@ -89,7 +89,7 @@ export class AllowList {
     const entry = `${host}${defaultPorts.includes(port) ? '' : `:${port}`}`
     throw refuse(
       'HW_WEBHOOK_REFUSED',
-      `webhooks may not be sent to ${entry}: it is not on the list the daemon was started with (webhookAllow)`,
+      `webhooks may not be sent to ${entry}: it is not on the list the daemon was started with (webhookHosts)`,
       { details: { host, port } },
     )
   }

@@ -76,7 +76,7 @@ function refusal(host: string, addresses: readonly string[]): HourwheelError {
   const where = addresses.length === 0 ? 'nowhere' : addresses.join(', ')
   return refuse(
     'HW_WEBHOOK_REFUSED',
-    `${host} points at ${where}, which no webhook may reach unless the address is listed (webhookAllow)`,
+    `${host} points at ${where}, which no webhook may reach unless the address is listed (webhookHosts)`,
     { details: { host } },
   )
 }

@@ -83,6 +83,12 @@ export function requestMs(webhook: Webhook, timeoutMs: number): number {
   return Math.min(asked, Math.max(10, Math.floor(timeoutMs * 0.9)))
 }
 
+export function connectMs({ connectTimeout }: Webhook): number {
+  return connectTimeout === undefined
+    ? webhookDefaults.connectTimeoutMs
+    : parseDuration(connectTimeout, 'connectTimeout')
+}
+
 /** 1 to 4 secrets of Standard Webhooks. Never shown, also not where one is wrong. */
 export function checkSecrets(value: unknown, what: string): readonly string[] {
   const { secretsMax } = webhookDefaults
