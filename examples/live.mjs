@@ -12,8 +12,8 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { openEngine } from 'hourwheel'
+import { LiveView } from '../dist/cli/live-view.js'
 import { makeHandlers } from './live-handlers.mjs'
-import { LiveView } from './live-view.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -31,16 +31,12 @@ const queues = {
 const startedAtMs = performance.now()
 const engine = await openEngine({ dir: `${directory}/engine`, queues })
 const openedInMs = performance.now() - startedAtMs
-const view = new LiveView(engine, { plain: options.plain, directory, openedInMs })
-
-engine.on('fired', ({ id, queue, attempt, lateMs }) => view.fired(id, queue, attempt, lateMs))
-engine.on('attemptFailed', ({ id, queue, attempt, error, retryAt }) => view.failed(id, queue, attempt, error, retryAt))
-engine.on('deadLettered', ({ id, queue, error }) => view.note('dead letter', queue, id, error))
-engine.on('expired', ({ id, queue }) => view.note('expired', queue, id, 'was not run before its expiresAt'))
-engine.on('clockJump', ({ byMs, held }) => view.note(held ? 'clock held' : 'clock', '', '', `jumped by ${byMs} ms`))
-engine.on('tornTail', ({ file, bytes }) =>
-  view.note('torn tail', '', '', `${bytes} unfinished bytes of ${file} set aside`),
-)
+const view = new LiveView(engine, {
+  plain: options.plain,
+  directory,
+  openedInMs,
+  footer: 'Ctrl-C (or kill -9) and `npm start` again: it goes on where it was.',
+})
 
 const { total } = await engine.stats()
 if (total.accepted === 0) {
@@ -66,7 +62,7 @@ function stop() {
     clearTimeout(opening)
     await engine.close({ drain: '3s' })
     await handlers.close()
-    view.stop()
+    view.stop(`start again to go on from ${directory}`)
   })()
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
@@ -74,7 +70,7 @@ if (options.for !== undefined) setTimeout(stop, Number(options.for) * 1_000)
 
 const { reason, error } = await engine.closed
 if (reason === 'failed') {
-  view.stop()
+  view.stop('it failed')
   console.error(`the engine stopped: ${error.code}: ${error.message}`)
   process.exit(1)
 }

@@ -10,6 +10,7 @@ import { addGetCommand } from './get.ts'
 import { addListCommand } from './list.ts'
 import { addPauseCommand, addResumeCommand } from './pause.ts'
 import { addRescheduleCommand } from './reschedule.ts'
+import { addRunCommand } from './run.ts'
 import { addScheduleCommand } from './schedule.ts'
 import { addStatsCommand } from './stats.ts'
 import { addVerifyCommand } from './verify.ts'
@@ -25,6 +26,7 @@ const program = new Command('hourwheel')
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
+addRunCommand(program)
 addScheduleCommand(program)
 addGetCommand(program)
 addListCommand(program)
