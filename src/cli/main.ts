@@ -7,6 +7,7 @@ import { addCancelCommand } from './cancel.ts'
 import { addDeadCommand } from './dead.ts'
 import { report } from './failures.ts'
 import { addGetCommand } from './get.ts'
+import { addInspectCommand } from './inspect.ts'
 import { addListCommand } from './list.ts'
 import { addPauseCommand, addResumeCommand } from './pause.ts'
 import { addRescheduleCommand } from './reschedule.ts'
@@ -37,6 +38,7 @@ addResumeCommand(program)
 addDeadCommand(program)
 addStatsCommand(program)
 addCalendarCommand(program)
+addInspectCommand(program)
 addVerifyCommand(program)
 
 try {

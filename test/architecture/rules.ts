@@ -37,8 +37,8 @@ const folders = [
 const entryPoints = ['index.ts', 'client.ts', 'testing.ts']
 
 /** The only places that meet Node itself. */
-/** The one place in the engine that puts it on this machine. */
-const thisMachine = 'engine/this-machine.ts'
+/** The places in the engine that put it on this machine: for those who open it, and for the program's work on closed directories. */
+const thisMachine = ['engine/this-machine.ts', 'engine/offline.ts']
 
 const nodePlaces = ['platform/node/', 'cli/', 'daemon/', 'client/']
 
@@ -143,7 +143,7 @@ function nodeImports(files: readonly SourceFile[]): string[] {
     if (specifier.startsWith('node:'))
       return nodeImportsAllowed[file.path]?.includes(specifier) ? undefined : `imports '${specifier}'`
     const meetsNode = isRelative(specifier) && isIn(targetOf(file.path, specifier), ['platform/node/'])
-    return meetsNode && !entryPoints.includes(file.path) && file.path !== thisMachine
+    return meetsNode && !entryPoints.includes(file.path) && !thisMachine.includes(file.path)
       ? `imports '${specifier}'`
       : undefined
   })

@@ -60,6 +60,7 @@ export class SegmentCursor {
   /** The block being read, -1 before the first, and how many of its entries were. */
   #open = -1
   #openPosition = 0
+  #openOffset = 0
   #read = 0
   #lastAt = 0
   #lastHome = 0
@@ -81,6 +82,11 @@ export class SegmentCursor {
     this.#windowEnd = block
     this.#offset = block < index.blocks ? index.blockOffset(position, block) : 0
     if (block >= this.#blocksEnd) this.needsFill = false
+  }
+
+  /** Of the block that the current entry lies in. */
+  get blockOffset(): number {
+    return this.#openOffset
   }
 
   /** Reads on until there is a current entry or the end. Nothing else may be called meanwhile but `close`. */
@@ -181,6 +187,7 @@ export class SegmentCursor {
       if (!this.#bad.has(block)) {
         this.#open = block
         this.#openPosition = this.#position
+        this.#openOffset = this.#offset
         this.#read = 0
         const end = at + index.blockBytes(block)
         this.#reader.start(this.#bytes, at + blockHeaderBytes, end, index.hourAt(this.#position))

@@ -24,7 +24,7 @@ export interface WriteSnapshotOptions {
   readonly openCount: number
 }
 
-const sectionHeaderBytes = 16
+export const sectionHeaderBytes = 16
 const footerBytes = 32
 const footerMagic = 'HWsnpend'
 const nameBytesMax = 64
@@ -103,7 +103,7 @@ function encodeFooter(seed: number, fileBytes: number, sections: number, crcs: n
   return bytes
 }
 
-function placeSeed(seed: number, offset: number): number {
+export function placeSeed(seed: number, offset: number): number {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(BigInt(offset))
   return crc32(bytes, seed)

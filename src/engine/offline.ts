@@ -1,0 +1,28 @@
+/**
+ * What is done to a data directory that no engine has open, on this machine's disk: looking into it, repairing it, copying it.
+ * The program's commands call it; the library's entry point does not load it.
+ */
+
+import { absolutePath } from '../platform/node/node-disk.ts'
+import { createNodePlatform, type NodePlatform } from '../platform/node/node-platform.ts'
+import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
+
+export type { Inspection, InspectLine, InspectOptions } from './inspect/inspect.ts'
+
+/** Shows the records of the files of a directory, whatever state it is in, and changes nothing. */
+export function inspect(dir: string, options: InspectOptions, onLine: OnLine): Promise<Inspection> {
+  return onPlatform((platform) => inspectDirectory(platform, absolutePath(dir), options, onLine))
+}
+
+async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {
+  const platform = createNodePlatform({
+    jobsModule: new URL('./jobs.js', import.meta.url),
+    runnerModule: undefined,
+    keepAlive: true,
+  })
+  try {
+    return await work(platform)
+  } finally {
+    await platform.close()
+  }
+}
