@@ -11,6 +11,12 @@ import { spareBuffers } from '../storage/spare-buffers.ts'
 import type { SegmentEntry } from '../storage/segments/segment-reader.ts'
 
 const bufferBytes = 1 << 20
+const bytesPerRecord = 43
+
+interface ColumnType<T> {
+  readonly BYTES_PER_ELEMENT: number
+  new (buffer: ArrayBufferLike, at: number, length: number): T
+}
 
 export class KeptRecords {
   count = 0
@@ -26,17 +32,32 @@ export class KeptRecords {
   readonly #orderAt: Float64Array
   readonly #homeHour: Uint32Array
   readonly #ordinal: Uint32Array
+  /** What was sorted last. */
+  readonly #order: Uint32Array
+
+  /** All of the columns. */
+  readonly #columns: Buffer
 
   constructor(countMax: number) {
-    this.#buffer = new Uint16Array(countMax)
-    this.#at = new Uint32Array(countMax)
-    this.#length = new Uint32Array(countMax)
-    this.#lsn = new Float64Array(countMax)
-    this.#isDead = new Uint8Array(countMax)
-    this.#placeHour = new Uint32Array(countMax)
-    this.#orderAt = new Float64Array(countMax)
-    this.#homeHour = new Uint32Array(countMax)
-    this.#ordinal = new Uint32Array(countMax)
+    this.#columns = spareBuffers.take(countMax * bytesPerRecord)
+    const { buffer } = this.#columns
+    let at = 0
+    const column = <T>(Cells: ColumnType<T>): T => {
+      const cells = new Cells(buffer, at, countMax)
+      at += countMax * Cells.BYTES_PER_ELEMENT
+      return cells
+    }
+    // The widest first, so that each is aligned.
+    this.#lsn = column(Float64Array)
+    this.#orderAt = column(Float64Array)
+    this.#at = column(Uint32Array)
+    this.#length = column(Uint32Array)
+    this.#placeHour = column(Uint32Array)
+    this.#homeHour = column(Uint32Array)
+    this.#ordinal = column(Uint32Array)
+    this.#order = column(Uint32Array)
+    this.#buffer = column(Uint16Array)
+    this.#isDead = column(Uint8Array)
   }
 
   /** Copies the record, which must carry a task; answers whether it does. */
@@ -64,16 +85,17 @@ export class KeptRecords {
     return true
   }
 
-  /** Lets go of the records. */
+  /** Lets go of the records: from here on this holds none. */
   release(): void {
     for (const buffer of this.#buffers.splice(0)) spareBuffers.give(buffer)
+    spareBuffers.give(this.#columns)
     this.count = 0
   }
 
-  /** Indexes of the live tasks or of the dead letters, in the order of segments. */
+  /** Indexes of the live tasks or of the dead letters, in the order of segments; until it is asked for again. */
   sorted(kind: 'tasks' | 'dead'): Uint32Array {
     const wanted = kind === 'dead' ? 1 : 0
-    const indexes = new Uint32Array(this.count)
+    const indexes = this.#order
     let count = 0
     for (let index = 0; index < this.count; index++) if (this.#isDead[index] === wanted) indexes[count++] = index
     const hours = this.#placeHour

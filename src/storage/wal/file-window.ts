@@ -6,6 +6,7 @@
 
 import { readFully } from '../../platform/full-io.ts'
 import type { DiskFile } from '../../platform/ports.ts'
+import { spareBuffers } from '../spare-buffers.ts'
 
 export class FileWindow {
   /** The window's bytes: those of file offset `base` are at 0. Changes with `need`. */
@@ -20,7 +21,13 @@ export class FileWindow {
     this.#file = file
     this.fileBytes = fileBytes
     this.#chunkBytes = chunkBytes
-    this.bytes = Buffer.allocUnsafe(chunkBytes)
+    this.bytes = spareBuffers.take(chunkBytes)
+  }
+
+  /** Nothing of the window is used any more. */
+  release(): void {
+    spareBuffers.give(this.bytes)
+    this.bytes = Buffer.alloc(0)
   }
 
   static async over(file: DiskFile, chunkBytes: number): Promise<FileWindow> {
@@ -37,7 +44,7 @@ export class FileWindow {
   async #slide(at: number, end: number): Promise<void> {
     const kept = Math.max(0, this.base + this.#filled - at)
     const size = Math.max(this.#chunkBytes, end - at)
-    const target = size > this.bytes.length ? Buffer.allocUnsafe(size) : this.bytes
+    const target = size > this.bytes.length ? Buffer.allocUnsafeSlow(size) : this.bytes
     this.bytes.copy(target, 0, this.#filled - kept, this.#filled)
     this.bytes = target
     this.base = at

@@ -79,7 +79,11 @@ export async function readLogFile(
 ): Promise<ReadLogResult> {
   return reading(disk, path, async (file) => {
     const window = await FileWindow.over(file, options.chunkBytes ?? 1024 * 1024)
-    return new LogFileReading(window, path, expected, onRecord, options).run()
+    try {
+      return await new LogFileReading(window, path, expected, onRecord, options).run()
+    } finally {
+      window.release()
+    }
   })
 }
 
