@@ -48,6 +48,13 @@ export interface Executor {
   close(): Promise<void>
 }
 
+export interface AnswerWatcher {
+  /** The record of the answer is appended. */
+  recorded(lsn: number): void
+  /** It never will be. */
+  lost(error: Error): void
+}
+
 export class Attempt implements Deadlined, ContextState<EncodedTask> {
   readonly consumer: Consumer
   readonly row: number
@@ -65,8 +72,8 @@ export class Attempt implements Deadlined, ContextState<EncodedTask> {
   listed = false
   startedAtMs = 0
   settled = false
-  /** Called with the LSN once the record of its answer is appended. */
-  recorded: ((lsn: number) => void) | undefined
+  /** Those who wait for the record of its answer. */
+  watchers: AnswerWatcher[] | undefined
   verdict: Verdict | undefined
   successor: EncodedTask | undefined
   controller: AbortController | undefined

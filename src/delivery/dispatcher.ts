@@ -240,7 +240,7 @@ export class Dispatcher implements Answers {
       if (mayNotStart || attempt.lease.stopped) this.untouched(attempt)
       else {
         if (batch.length > 0 && batch[0]!.consumer !== attempt.consumer) {
-          this.#start(batch)
+          batch[0]!.consumer.executor.start(batch)
           batch = []
         }
         batch.push(attempt)
@@ -251,11 +251,7 @@ export class Dispatcher implements Answers {
       from = 0
     }
     this.#startingFrom = from
-    if (batch.length > 0) this.#start(batch)
-  }
-
-  #start(batch: readonly Attempt[]): void {
-    batch[0]!.consumer.executor.start(batch)
+    if (batch.length > 0) batch[0]!.consumer.executor.start(batch)
   }
 
   started(attempt: Attempt, startedAtMs: number): void {
@@ -309,7 +305,7 @@ export class Dispatcher implements Answers {
     consumer.active--
     if (attempt.startedAtMs > 0) consumer.running--
     this.#alone = false
-    attempt.recorded?.(this.#parts.appendedLsn())
+    for (const watcher of attempt.watchers ?? []) watcher.recorded(this.#parts.appendedLsn())
     if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
     this.#pumpLater()
     return true
@@ -331,10 +327,9 @@ export class Dispatcher implements Answers {
     return this.#starting.slice(this.#starting.length - count)
   }
 
-  /** The attempt under way of a leased row. */
+  /** The attempt of a leased row: under way, or settled and not recorded yet. */
   attemptOf(row: number): Attempt | undefined {
-    const attempt = this.#attempts.get(row)
-    return attempt === undefined || attempt.settled ? undefined : attempt
+    return this.#attempts.get(row)
   }
 
   /** Gives an attempt under way more time, from now on. */
@@ -373,6 +368,11 @@ export class Dispatcher implements Answers {
       attempt.consumer.executor.abort(attempt, error, true)
     }
     for (const { executor } of this.#consumers.values()) void executor.close()
+  }
+
+  /** Nothing is recorded any more; who waits for a record is told. */
+  rejectUnrecorded(error: Error): void {
+    for (const { watchers = [] } of this.#attempts.values()) for (const watcher of watchers) watcher.lost(error)
   }
 
   /**

@@ -4,10 +4,12 @@
  *
  *   lease -> waits for due tasks -> leases (records) -> synced -> the caller has tasks and tokens -> ack, nack, extend, or expiry
  *
+ * What is leased for one call is handed out together, however the log cuts its records into frames.
+ *
  * Invariants
  * - A lease is handed out only once its record is on disk.
  * - A token names one lease: the task's id and the lease's fence. An older token is stale, whatever it asks for.
- * - Who waits longest is served first. A caller that went away (signal) gets nothing: its tasks go back untouched.
+ * - Who waits longest is served first; whose tasks were all cancelled meanwhile waits on. A caller that went away (signal) gets nothing: its tasks go back untouched.
  * - A lease that expires uses up an attempt, as a time-out does.
  */
 
@@ -21,6 +23,8 @@ import type { Clock, TimerHandle } from '../platform/ports.ts'
 interface Waiting {
   readonly max: number
   readonly leaseMs: number
+  /** Monotonic; nobody waits longer. */
+  readonly untilMs: number
   readonly resolve: (attempts: Attempt[]) => void
   timer: TimerHandle | undefined
   readonly signal: AbortSignal | undefined
@@ -37,8 +41,6 @@ export class LeaseDesk {
   readonly #parts: LeaseDeskParts
   readonly #waiting: Map<number, Waiting[]> = new Map()
   readonly #consumers: Map<number, Consumer> = new Map()
-  /** Whose tasks are being leased right now: they are taken and started in this order. */
-  readonly #serving: Map<Attempt, Waiting> = new Map()
   #closed = false
 
   constructor(parts: LeaseDeskParts) {
@@ -59,6 +61,7 @@ export class LeaseDesk {
       const waiting: Waiting = {
         max,
         leaseMs,
+        untilMs: this.#parts.clock.monotonicMs() + waitMs,
         resolve,
         timer: undefined,
         signal,
@@ -70,21 +73,21 @@ export class LeaseDesk {
       else line.push(waiting)
       this.#parts.dispatcher.watch(queue.number)
       this.#consumerOf(queue)
-      this.#waitOn(queue.number, waiting, this.#parts.clock.monotonicMs() + waitMs)
+      this.#waitOn(queue.number, waiting)
       this.#serve(queue.number)
     })
   }
 
   /** Sleeps in steps of at most a second, as everything here does. */
-  #waitOn(queueNumber: number, waiting: Waiting, untilMs: number): void {
+  #waitOn(queueNumber: number, waiting: Waiting): void {
     const { clock } = this.#parts
-    const leftMs = untilMs - clock.monotonicMs()
+    const leftMs = waiting.untilMs - clock.monotonicMs()
     if (leftMs <= 0) {
       // In the next turn: what is due now is still served.
       clock.soon(() => this.#giveUp(queueNumber, waiting))
       return
     }
-    waiting.timer = clock.setTimer(Math.min(leftMs, 1_000), () => this.#waitOn(queueNumber, waiting, untilMs))
+    waiting.timer = clock.setTimer(Math.min(leftMs, 1_000), () => this.#waitOn(queueNumber, waiting))
   }
 
   /** Nothing came in time, or the caller went away. */
@@ -110,10 +113,9 @@ export class LeaseDesk {
       const taken = this.#parts.dispatcher.take(consumer, waiting.max)
       if (taken === 0) return
       this.#leaveLine(queueNumber, waiting)
-      for (const attempt of this.#parts.dispatcher.lastTaken(taken)) {
-        attempt.timeoutMs = waiting.leaseMs
-        this.#serving.set(attempt, waiting)
-      }
+      const attempts = this.#parts.dispatcher.lastTaken(taken)
+      for (const attempt of attempts) attempt.timeoutMs = waiting.leaseMs
+      void this.#handOut(queueNumber, waiting, attempts)
     }
   }
 
@@ -121,7 +123,8 @@ export class LeaseDesk {
     let consumer = this.#consumers.get(queue.number)
     if (consumer === undefined) {
       const executor: Executor = {
-        start: (attempts) => void this.#handOut(attempts),
+        // They are handed out once they are synced, not when they are written.
+        start: () => undefined,
         abort: () => undefined,
         close: () => Promise.resolve(),
       }
@@ -131,38 +134,35 @@ export class LeaseDesk {
     return consumer
   }
 
-  /** The leases are written: they are handed out once they are synced. */
-  async #handOut(attempts: readonly Attempt[]): Promise<void> {
-    const byCaller = new Map<Waiting, Attempt[]>()
-    for (const attempt of attempts) {
-      const waiting = this.#serving.get(attempt)!
-      this.#serving.delete(attempt)
-      const list = byCaller.get(waiting)
-      if (list === undefined) byCaller.set(waiting, [attempt])
-      else list.push(attempt)
-    }
+  /** Hands out the leases of one call, those that still stand, once they are synced. */
+  async #handOut(queueNumber: number, waiting: Waiting, attempts: readonly Attempt[]): Promise<void> {
     try {
       await this.#parts.whenSynced(attempts.at(-1)!.lsn)
     } catch {
       // The engine failed: every call that waits is told by it.
-      for (const waiting of byCaller.keys()) waiting.resolve([])
+      waiting.resolve([])
       return
     }
     const { clock, dispatcher } = this.#parts
-    for (const [waiting, list] of byCaller) {
-      waiting.signal?.removeEventListener('abort', waiting.aborted)
-      const now = clock.wallMs()
-      const gone = this.#closed || dispatcher.isHeld || waiting.signal?.aborted === true
-      const handed: Attempt[] = []
-      for (const attempt of list) {
-        if (gone || attempt.settled || now < attempt.fireAt) dispatcher.untouched(attempt)
-        else {
-          dispatcher.started(attempt, now)
-          handed.push(attempt)
-        }
+    const isGone = this.#closed || waiting.signal?.aborted === true
+    const mayNotStart = isGone || dispatcher.isHeld
+    const now = clock.wallMs()
+    const handed: Attempt[] = []
+    for (const attempt of attempts) {
+      if (mayNotStart || attempt.settled || attempt.lease.stopped || now < attempt.fireAt) dispatcher.untouched(attempt)
+      else {
+        dispatcher.started(attempt, now)
+        handed.push(attempt)
       }
-      waiting.resolve(handed)
     }
+    if (handed.length > 0 || isGone || waiting.untilMs <= clock.monotonicMs()) {
+      waiting.signal?.removeEventListener('abort', waiting.aborted)
+      waiting.resolve(handed)
+      return
+    }
+    this.#waiting.get(queueNumber)!.unshift(waiting)
+    this.#waitOn(queueNumber, waiting)
+    this.#serve(queueNumber)
   }
 
   /** Everyone who waits is sent away with nothing. */

@@ -347,6 +347,7 @@ async function compose(
       admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
       await keyTable.close()
       await log.close()
+      dispatcher.rejectUnrecorded(refuse('HW_CLOSED', 'the engine was closed before this could be recorded'))
       await release()
     },
     async abandon(error) {
@@ -362,6 +363,7 @@ async function compose(
       promoter.stop()
       leaseDesk.close()
       dispatcher.abandon()
+      dispatcher.rejectUnrecorded(unknown)
       const background = [keyTable.abandon(), checkpointer.stop(), merger.stop()]
       await Promise.allSettled([...background, bodies.close(), segments.close(), log.close()])
       await releaseAll()
@@ -390,12 +392,7 @@ function headOf(ledger: Ledger, openCount: number, wallMs: number): Parameters<t
     openCount,
     wallMs,
     oldestHour: ledger.oldestHour,
-    queues: ledger.queues.map(({ number, name, paused, counters }) => ({
-      queue: number,
-      name,
-      paused,
-      counters,
-    })),
+    queues: ledger.queues.map(({ number, name, paused, counters }) => ({ queue: number, name, paused, counters })),
     hours: [...ledger.hours.values()].filter(({ nextOrdinal, live }) => nextOrdinal > 0 || live > 0),
   }
 }

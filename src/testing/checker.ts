@@ -5,20 +5,23 @@
  *
  * Per task it keeps what may be true (simulator/belief.ts); an answer outside of that is a violation. A full scan after
  * every start settles what the crash left open. This file is about lives and scans; calls are in simulator/call-checks.ts,
- * attempts in simulator/attempt-checks.ts.
+ * attempts in simulator/attempt-checks.ts, leases in simulator/lease-checks.ts.
  */
 
 import { lossesMax } from './simulator/attempt-checks.ts'
 import { state } from './simulator/belief.ts'
-import { CallChecks } from './simulator/call-checks.ts'
 import type { SeenTask } from './simulator/checker-core.ts'
+import { LeaseChecks } from './simulator/lease-checks.ts'
 import type { TaskModel } from './simulator/task-model.ts'
 
-export class Checker extends CallChecks {
+export class Checker extends LeaseChecks {
   // Life and death of the engine
 
   opened(): void {
     this.life++
+    this.closing = false
+    this.fenceBefore = this.fenceMax
+    this.fenceInOrder = this.fenceMax
     this.sampleWall()
     this.journal.note('', `life ${this.life} begins`)
   }
@@ -29,7 +32,7 @@ export class Checker extends CallChecks {
     this.open.clear()
     for (const submission of this.submissions) if (submission.status === 'open') submission.status = 'unknown'
     for (const task of this.tasks.values()) task.crashed()
-    for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
+    for (const [queue, known] of this.paused) this.paused.set(queue, { ...known, open: 0 })
   }
 
   /** The last instant up to a limit at which a task may be due. */
@@ -55,7 +58,7 @@ export class Checker extends CallChecks {
   pausedNow(queue: string, paused: boolean): void {
     const known = this.paused.get(queue)
     if (known?.paused === true && !paused) this.violate('pause', undefined, `queue ${queue} was paused, and is not now`)
-    this.paused.set(queue, { paused, open: 0 })
+    this.paused.set(queue, { paused, open: 0, sinceMs: -Infinity })
   }
 
   // Scans
@@ -136,7 +139,8 @@ export class Checker extends CallChecks {
   #checkSuccessors(seen: ReadonlySet<TaskModel>): void {
     for (const task of this.tasks.values()) {
       if (task.successors.length === 0) continue
-      const there = task.successors.filter((next) => seen.has(next.tasks[0]!))
+      const isThere = (next: TaskModel): boolean => seen.has(next) || !next.now.allows(state.absent)
+      const there = task.successors.filter((next) => isThere(next.tasks[0]!))
       if (there.length > 1) this.violate('one successor', task, `has ${there.length} successors`)
       if (there.length > 0 && (seen.has(task) || task.now.states === state.absent)) {
         this.violate('one successor', there[0]!.tasks[0], `is there, but ${task.spec.tag} has not succeeded`)

@@ -5,17 +5,21 @@
  * It cannot end a handler that does not give the thread back, and a handler that ends the process ends it.
  */
 
-import { defaultExportOf, type CreateRunner, type HandlerRunner } from '../platform/handler-runner.ts'
+import { defaultExportOf, type CreateRunner, type HandlerRunner, type RunnerStart } from '../platform/handler-runner.ts'
 import type { Clock, HandlerThread, HandlerThreads, ThreadLimits, ThreadListener } from '../platform/ports.ts'
 
 export interface HandlersInPlaceOptions {
   readonly clock: Clock
   readonly createRunner?: CreateRunner | undefined
   readonly load?: ((module: string) => Promise<unknown>) | undefined
+  /** The thread that ran this default export is at its end: from here on nothing that the handler says is heard. */
+  readonly ended?: ((handler: RunnerStart['handler']) => void) | undefined
 }
 
 export class HandlersInPlace implements HandlerThreads {
   readonly cores = 2
+  /** Those that live, oldest first; a test may end one at any time, as an exhausted heap or `process.exit` does. */
+  readonly threads: Set<ThreadInPlace> = new Set()
   readonly #options: HandlersInPlaceOptions
 
   constructor(options: HandlersInPlaceOptions) {
@@ -23,12 +27,20 @@ export class HandlersInPlace implements HandlerThreads {
   }
 
   async start(module: string, setup: unknown, _limits: ThreadLimits, listener: ThreadListener): Promise<ThreadInPlace> {
-    const { clock, createRunner, load = (href: string) => import(href) as Promise<unknown> } = this.#options
+    const { clock, createRunner, load = (href: string) => import(href) as Promise<unknown>, ended } = this.#options
     if (createRunner === undefined) throw new Error('this machine was given no runner of handlers')
     const handler = defaultExportOf(await load(module))
-    return new ThreadInPlace(clock, listener, (say) =>
-      createRunner({ handler, setup: structuredClone(setup), clock, say }),
+    const thread: ThreadInPlace = new ThreadInPlace(
+      clock,
+      listener,
+      (say) => createRunner({ handler, setup: structuredClone(setup), clock, say }),
+      () => {
+        this.threads.delete(thread)
+        ended?.(handler)
+      },
     )
+    this.threads.add(thread)
+    return thread
   }
 }
 
@@ -37,6 +49,7 @@ export class ThreadInPlace implements HandlerThread {
   readonly #clock: Clock
   readonly #listener: ThreadListener
   readonly #runner: HandlerRunner
+  readonly #ends: () => void
   #ended: Promise<void> | undefined
   /** Said, on its way. */
   readonly #said: unknown[] = []
@@ -45,7 +58,9 @@ export class ThreadInPlace implements HandlerThread {
     clock: Clock,
     listener: ThreadListener,
     createRunner: (say: (message: unknown) => void) => HandlerRunner,
+    ends: () => void,
   ) {
+    this.#ends = ends
     this.#clock = clock
     this.#listener = listener
     this.#runner = createRunner((message) => {
@@ -64,6 +79,7 @@ export class ThreadInPlace implements HandlerThread {
   }
 
   terminate(reason: string = 'it was ended'): Promise<void> {
+    if (this.isAlive) this.#ends()
     this.isAlive = false
     this.#runner.stop()
     this.#ended ??= new Promise<void>((resolve) => {

@@ -15,7 +15,7 @@ import type { Jobs } from '../platform/jobs.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { CreateRunner } from '../platform/handler-runner.ts'
 import type { CrashPolicy } from './disk-model.ts'
-import { HandlersInPlace } from './handlers-in-place.ts'
+import { HandlersInPlace, type HandlersInPlaceOptions } from './handlers-in-place.ts'
 import { MemoryKeyStores } from './memory-key-view.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -37,8 +37,7 @@ export interface SimulatedMachineOptions {
   readonly instant?: boolean | undefined
   /** What runs modules of handlers (`createRunner` of engine/handler-thread.ts), and how they are imported; none if not given. */
   readonly handlers?:
-    | { readonly createRunner: CreateRunner; readonly load?: ((module: string) => Promise<unknown>) | undefined }
-    | undefined
+    (Omit<HandlersInPlaceOptions, 'clock' | 'createRunner'> & { readonly createRunner: CreateRunner }) | undefined
   readonly disk?: Omit<SimulatedDiskOptions, 'loop' | 'random'> | undefined
 }
 
@@ -53,6 +52,7 @@ export class SimulatedMachine {
   #clock: SimulatedClock
   #disk: SimulatedDisk
   #platform: Platform
+  #handlers!: HandlersInPlace
   #locks = new Set<string>()
   /** Views of keys, beside the disk: real ones are not written through its port either. */
   readonly keys: MemoryKeyStores
@@ -75,6 +75,11 @@ export class SimulatedMachine {
   /** What the present process sees of the machine. */
   get platform(): Platform {
     return this.#platform
+  }
+
+  /** The threads with handlers of the present process. */
+  get handlers(): HandlersInPlace {
+    return this.#handlers
   }
 
   get clock(): SimulatedClock {
@@ -118,13 +123,14 @@ export class SimulatedMachine {
     const random = this.#platformRandom.fork('threads')
     const locks = this.#locks
     const { keys } = this
+    this.#handlers = new HandlersInPlace({ clock: this.#clock, ...handlers })
     return {
       openKeyView: keys.open.bind(keys),
       clock: this.#clock,
       disk,
       random: this.#platformRandom.fork('process'),
       threads: new SimulatedThreads({ loop, random, disk, jobs, deathChance, instant }),
-      handlers: new HandlersInPlace({ clock: this.#clock, ...handlers }),
+      handlers: this.#handlers,
       async lockDirectory(directory: string): Promise<DirectoryLock | { readonly heldBy: string }> {
         await disk.stat(directory)
         if (locks.has(directory)) return { heldBy: 'another engine of this simulated process' }

@@ -156,4 +156,51 @@ describe('leases', () => {
     expect(await rig.run(() => rig.engine.ack(stranger))).toEqual({ outcome: 'missing' })
     await rig.run(() => rig.engine.close({ drain: 0 }))
   })
+
+  it('what the log cuts into frames is handed out whole', async () => {
+    const rig = await Rig.open({ walFilesMax: 6 })
+    const tasks = Array.from({ length: 400 }, (_, n) => ({ queue: 'q', delay: '1s', payload: n }))
+    for (let at = 0; at < 400; at += 40) await rig.run(() => rig.engine.scheduleMany(tasks.slice(at, at + 40)))
+    await rig.advance(1_100)
+    const all = await leased(rig, { max: 400 })
+    expect(all.length).toBe(400)
+    expect(await rig.run(() => rig.engine.ackMany(all.map(({ token }) => ({ token }))))).toEqual(
+      all.map(() => ({ outcome: 'acked' })),
+    )
+    await rig.close()
+  })
+
+  it('whose only task is cancelled while its lease is written waits for the next, or is told that none came', async () => {
+    const rig = await Rig.open()
+    const ids: string[] = []
+    for (const delay of [0, 1]) ids.push((await rig.run(() => rig.engine.schedule({ queue: 'q', delay }))).id)
+    await rig.advance(50)
+    const [impatient, patient] = [rig.engine.lease('q'), rig.engine.lease('q', { wait: '5s' })]
+    const answers = ids.map((id) => rig.engine.cancel(id))
+    await rig.advance(100)
+    for (const answer of answers) expect(await answer).toMatchObject({ outcome: 'leased' })
+    expect(await impatient).toEqual([])
+    const { id } = await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0 }))
+    await rig.advance(100)
+    expect(await patient).toMatchObject([{ id }])
+    expect((await rig.run(() => rig.engine.stats())).total).toMatchObject({ cancelled: 2, leased: 1 })
+    await rig.run(() => rig.engine.close({ drain: 0 }))
+  })
+
+  it('calls under way end with the engine', async () => {
+    for (const how of ['lease', 'ack', 'nack'] as const) {
+      const rig = await Rig.open()
+      await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0 }))
+      await rig.advance(50)
+      const token = how === 'lease' ? '' : (await leased(rig))[0]!.token
+      rig.machine.disk.faults.add({ on: 'sync', path: /wal-/, code: 'EIO' })
+      const call = how === 'lease' ? rig.engine.lease('q') : rig.engine[how](token)
+      const answer = call.then(
+        () => 'fine',
+        ({ code }: { code: string }) => code,
+      )
+      expect((await rig.run(() => rig.engine.closed)).reason).toBe('failed')
+      expect(await rig.run(() => answer)).not.toBe('fine')
+    }
+  })
 })

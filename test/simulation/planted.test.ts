@@ -117,7 +117,7 @@ describe('below the engine', () => {
         },
       }
     }
-    expect(await rulesBroken({ wrap }, 4)).toContain('D4 never early')
+    expect(await rulesBroken({ wrap })).toContain('D4 never early')
   })
 })
 
@@ -205,6 +205,7 @@ describe('in the evidence', () => {
     fence: 1,
     scheduledFor: 1_000,
     lateMs: 0,
+    by: 'function' as const,
   }
   const listed = { ...start, state: 'pending' as const, fireAt: 1_000, attempt: 0, generation: 0 }
 

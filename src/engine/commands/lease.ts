@@ -65,7 +65,10 @@ function fenceOf(core: Core, attempt: Attempt): number {
   return core.openCount * 2 ** 32 + attempt.lease.fence
 }
 
-/** The attempt that a token names, or what is to be answered instead. */
+/**
+ * The attempt that a token names, or what is to be answered instead. An answer given before, whose record waits for room in the
+ * log, is waited for.
+ */
 function attemptOf(core: Core, token: unknown): Attempt | Promise<LateAnswer> {
   const match = typeof token === 'string' ? tokenForm.exec(token) : null
   const decoded = match === null ? undefined : decodeId(match[1]!)
@@ -74,22 +77,27 @@ function attemptOf(core: Core, token: unknown): Attempt | Promise<LateAnswer> {
   }
   const { incarnation, homeHour, ordinal } = decoded
   if (incarnation !== core.incarnation) return Promise.resolve({ outcome: 'missing' })
-  const state = core.ledger.stateOf(homeHour, ordinal)
-  if (state === 'leased') {
-    const attempt = core.dispatcher.attemptOf(core.tiers.rowOf(homeHour, ordinal))
-    if (attempt?.consumer.isPulled === true && fenceOf(core, attempt) === Number.parseInt(match[2]!, 36)) return attempt
+  const lateAnswer = (): LateAnswer => {
+    const state = core.ledger.stateOf(homeHour, ordinal)
+    return { outcome: state === 'missing' ? 'missing' : state === 'ended' || state === 'dead' ? 'ended' : 'stale' }
   }
-  const outcome = state === 'missing' ? 'missing' : state === 'ended' || state === 'dead' ? 'ended' : 'stale'
-  return whenDurable(core, core.log.appendedLsn, { outcome })
+  if (core.ledger.stateOf(homeHour, ordinal) === 'leased') {
+    const attempt = core.dispatcher.attemptOf(core.tiers.rowOf(homeHour, ordinal))
+    if (attempt?.consumer.isPulled === true && fenceOf(core, attempt) === Number.parseInt(match[2]!, 36)) {
+      return attempt.settled ? whenRecorded(core, attempt, lateAnswer) : attempt
+    }
+  }
+  return whenDurable(core, core.log.appendedLsn, lateAnswer())
 }
 
 /** Resolves once the record of an attempt's answer is on disk. */
-function whenRecorded<T>(core: Core, attempt: Attempt, settle: () => void, answer: T): Promise<T> {
+function whenRecorded<T>(core: Core, attempt: Attempt, answer: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
-    attempt.recorded = (lsn) => {
-      whenDurable(core, lsn, answer).then(resolve, reject)
+    const recorded = (lsn: number): void => {
+      whenDurable(core, lsn, answer()).then(resolve, reject)
     }
-    settle()
+    attempt.watchers ??= []
+    attempt.watchers.push({ recorded, lost: reject })
   })
 }
 
@@ -113,7 +121,9 @@ export async function ack(
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
   attempt.successor = next
-  return whenRecorded(core, attempt, () => core.dispatcher.succeeded(attempt), { outcome: 'acked' } as const)
+  const answer = whenRecorded(core, attempt, () => ({ outcome: 'acked' }) as const)
+  core.dispatcher.succeeded(attempt)
+  return answer
 }
 
 export async function nack(
@@ -139,9 +149,9 @@ export async function nack(
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
   attempt.verdict = dead ? { kind: 'dead', reason: error } : { kind: 'retry', delayMs }
-  return whenRecorded(core, attempt, () => core.dispatcher.failed(attempt, new Error(error)), {
-    outcome: 'nacked',
-  } as const)
+  const answer = whenRecorded(core, attempt, () => ({ outcome: 'nacked' }) as const)
+  core.dispatcher.failed(attempt, new Error(error))
+  return answer
 }
 
 export async function extend(

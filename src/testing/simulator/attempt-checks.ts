@@ -1,8 +1,8 @@
 /** The checker's part about attempts: where handlers start, what they answer, and what events say of it. */
 
-import { state } from './belief.ts'
+import { state, type Belief } from './belief.ts'
 import { CheckerCore, type SeenStart } from './checker-core.ts'
-import type { AttemptModel, TaskModel, TaskSpec } from './task-model.ts'
+import type { AttemptModel, Submission, TaskModel, TaskSpec } from './task-model.ts'
 
 /** Leases lost with the process after which a task is a dead letter. */
 export const lossesMax = 10
@@ -27,9 +27,12 @@ export class AttemptChecks extends CheckerCore {
     if (this.aheadMs !== undefined && seen.scheduledFor > wallMs - this.aheadMs) {
       this.violate('clock held', task, `due at ${seen.scheduledFor}, beyond the trusted ${wallMs - this.aheadMs}`)
     }
-    if (seen.fence <= this.fence) this.violate('fences', task, `fence ${seen.fence} after ${this.fence}`)
-    this.fence = Math.max(this.fence, seen.fence)
-    if (this.paused.get(seen.queue)?.paused === true) this.violate('pause', task, `queue ${seen.queue} is paused`)
+    this.#checkFence(task, seen)
+    // A lease and a pause may be answered in the same moment, in either order.
+    const pause = this.paused.get(seen.queue)
+    if (pause?.paused === true && !(seen.by === 'lease' && pause.sinceMs === this.clock.nowMs())) {
+      this.violate('pause', task, `queue ${seen.queue} is paused`)
+    }
     if (task.stopped) this.violate('D5 cancelled', task, "started after a cancel was answered 'leased'")
     this.sameTask(task, seen)
     this.settleTime(task)
@@ -50,11 +53,16 @@ export class AttemptChecks extends CheckerCore {
     }
     if (task.id === undefined) this.learnId(task, seen.id, false)
     const seq = this.journal.length
+    const startedMs = this.clock.nowMs()
+    const { timeoutMs = task.spec.timeoutMs } = seen
     const attempt: AttemptModel = {
       task,
       number: seen.attempt,
+      fence: seen.fence,
       life: this.life,
-      startedMs: this.clock.nowMs(),
+      startedMs,
+      timeoutMs,
+      deadlineMs: startedMs + timeoutMs - 1,
       seq,
       outcome: 'running',
       overdue: false,
@@ -64,12 +72,27 @@ export class AttemptChecks extends CheckerCore {
     task.starts++
     task.attemptMax = Math.max(task.attemptMax, seen.attempt)
     const at = seen.scheduledFor
-    task.may((belief) => {
+    const begun = (belief: Belief): void => {
       belief.states = state.live | (belief.states & state.cancelled)
       belief.candidates = belief.candidates.filter(({ fromAt, toAt, open }) => (at >= fromAt && at <= toAt) || open)
       belief.attempts = new Set([seen.attempt - 1])
-    })
+    }
+    task.may(begun)
+    // A lease is handed out once it is on disk, and with it all that led to it.
+    if (seen.by === 'lease') task.known(begun)
     return attempt
+  }
+
+  /** A later lease has a larger fence; each has one of its own. Handlers of one thread are started in order. */
+  #checkFence(task: TaskModel, { fence, by }: SeenStart): void {
+    const inOrder = by === 'function' ? this.fenceInOrder : 0
+    const before = Math.max(task.fence, this.fenceBefore, inOrder)
+    if (fence <= before) this.violate('fences', task, `fence ${fence} after ${before}`)
+    if (this.fences.has(fence)) this.violate('fences', task, `fence ${fence} a second time`)
+    this.fences.add(fence)
+    task.fence = Math.max(task.fence, fence)
+    this.fenceMax = Math.max(this.fenceMax, fence)
+    if (by === 'function') this.fenceInOrder = fence
   }
 
   /** The attempt called scheduleNext. */
@@ -109,15 +132,22 @@ export class AttemptChecks extends CheckerCore {
   protected settleTime(task: TaskModel): void {
     const { attempt } = task
     if (attempt === undefined || attempt.life !== this.life) return
-    if (this.clock.nowMs() - attempt.startedMs >= task.spec.timeoutMs - 1) this.overdue(attempt)
+    if (this.clock.nowMs() >= attempt.deadlineMs) this.overdue(attempt)
   }
 
   /** The time-out of an attempt has passed: the engine may fail it from now on. */
   overdue(attempt: AttemptModel): void {
     if (attempt.task.attempt !== attempt || attempt.outcome !== 'running' || attempt.overdue) return
+    // It was extended.
+    if (this.clock.nowMs() < attempt.deadlineMs) return
     attempt.overdue = true
     this.journal.note(attempt.task.spec.tag, `attempt ${attempt.number} is out of time`)
     this.#failed(attempt, 'failed', undefined)
+  }
+
+  /** Its thread has died, and it had not answered. */
+  threadDied(attempt: AttemptModel): void {
+    this.answered(attempt, 'failed')
   }
 
   #failed(attempt: AttemptModel, outcome: 'failed' | 'deadLetter' | 'retry', retryDelayMs: number | undefined): void {
@@ -142,6 +172,16 @@ export class AttemptChecks extends CheckerCore {
     })
   }
 
+  /** Its success is durable, and with it its successor. */
+  protected succeededWith(_task: TaskModel, successor: Submission | undefined): void {
+    for (const next of successor?.tasks ?? []) {
+      next.known((belief) => {
+        belief.states &= ~state.absent
+        if (belief.states === 0) belief.states = state.live
+      })
+    }
+  }
+
   /** A durable event of the engine about an attempt or a task. */
   event(name: string, event: { id: string; attempt?: number; reason?: string; retryAt?: number | undefined }): void {
     const task = this.byId.get(event.id)
@@ -162,14 +202,7 @@ export class AttemptChecks extends CheckerCore {
         task.known((belief) => {
           belief.states = state.succeeded
         })
-        if (attempt?.successor !== undefined) {
-          for (const next of attempt.successor.tasks) {
-            next.known((belief) => {
-              belief.states &= ~state.absent
-              if (belief.states === 0) belief.states = state.live
-            })
-          }
-        }
+        this.succeededWith(task, attempt?.successor)
         break
       }
       case 'cancelled':

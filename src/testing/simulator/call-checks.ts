@@ -72,7 +72,6 @@ export class CallChecks extends AttemptChecks {
 
   cancelCalled(task: TaskModel): TaskCall {
     const call = this.call(task, 'cancel?')
-    task.touchedByOthers = true
     task.may((belief) => {
       if (belief.allows(state.live)) belief.states |= state.cancelled
     })
@@ -223,8 +222,10 @@ export class CallChecks extends AttemptChecks {
   deadCalled(kind: 'redrive' | 'purge', tasks: readonly TaskModel[]): TaskCall[] {
     return tasks.map((task) => {
       const call = this.call(task, `${kind}?`)
-      task.touchedByOthers = true
-      if (kind === 'redrive') task.openRedrives.add(call)
+      if (kind === 'redrive') {
+        task.redrives++
+        task.openRedrives.add(call)
+      }
       task.may((belief) => {
         if (!belief.allows(state.dead)) return
         belief.states |= kind === 'purge' ? state.other : state.live
@@ -252,7 +253,7 @@ export class CallChecks extends AttemptChecks {
   }
 
   pauseCalled(queue: string, paused: boolean): void {
-    const known = this.paused.get(queue) ?? { paused: false, open: 0 }
+    const known = this.paused.get(queue) ?? { paused: false, open: 0, sinceMs: 0 }
     known.open++
     this.open.set(known, `pause or resume ${queue}`)
     // From the call on it may be running again.
@@ -267,5 +268,6 @@ export class CallChecks extends AttemptChecks {
     if (known.open === 0) this.open.delete(known)
     this.journal.note('', `${paused ? 'pause' : 'resume'} ${queue}: ${done ? 'done' : 'failed'}`)
     known.paused = done && paused && known.open === 0
+    known.sinceMs = this.clock.nowMs()
   }
 }

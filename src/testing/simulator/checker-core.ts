@@ -37,6 +37,10 @@ export interface SeenStart {
   readonly fence: number
   readonly scheduledFor: number
   readonly lateMs: number
+  /** Run by a handler, in the engine's thread or in one of its own, or leased by a puller. */
+  readonly by: 'function' | 'module' | 'lease'
+  /** How long the lease lasts; of a handler, what the task says. */
+  readonly timeoutMs?: number | undefined
 }
 
 /** An answer of cancel or reschedule, as far as it is looked at. */
@@ -61,10 +65,14 @@ export class CheckerCore {
   readonly byId: Map<string, TaskModel> = new Map()
   readonly submissions: Submission[] = []
   protected readonly clock: CheckerClock
-  protected readonly paused: Map<string, { paused: boolean; open: number }> = new Map()
+  protected readonly paused: Map<string, { paused: boolean; open: number; sinceMs: number }> = new Map()
   life = 0
   firings = 0
-  protected fence: number = 0
+  /** The largest fence of any life before, of this one, and of those seen in order in this one. */
+  protected fenceBefore: number = 0
+  protected fenceMax: number = 0
+  protected fenceInOrder: number = 0
+  protected readonly fences: Set<number> = new Set()
   protected wallMax: number = -Infinity
   /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
   protected aheadMs: number | undefined

@@ -5,39 +5,20 @@
 
 import type { Engine } from '../../engine/engine.ts'
 import { HourwheelError } from '../../model/errors.ts'
-import type { AttemptContext, HandlerHandle, Task, TaskView } from '../../model/hourwheel.ts'
 import type { Checker } from '../checker.ts'
-import type { TaskCall } from './call-checks.ts'
-import type { SeenTask } from './checker-core.ts'
-import type { SeededRandom } from '../seeded-random.ts'
-import type { SimulatedMachine } from '../simulated-platform.ts'
 import { state } from './belief.ts'
-import type { AttemptModel, TaskModel } from './task-model.ts'
-import {
-  drawInstant,
-  drawTask,
-  headersText,
-  payloadText,
-  queueNames,
-  tagOf,
-  type HotInstants,
-  type RunProfile,
-} from './workload.ts'
+import type { TaskCall } from './call-checks.ts'
+import { Handling } from './handling.ts'
+import { Pulling } from './pulling.ts'
+import type { TaskModel } from './task-model.ts'
+import { drawInstant, drawTask, queueNames, seenOf, type DrawnTask } from './workload.ts'
+import type { LifeSide, World } from './world.ts'
 
-/** What outlives a life. */
-export interface World {
-  readonly machine: SimulatedMachine
-  readonly checker: Checker
-  readonly run: RunProfile
-  readonly random: SeededRandom
-  readonly hot: HotInstants
-  nextTag: number
-  calls: number
-}
-
-export class Life {
+export class Life implements LifeSide {
   readonly engine: Engine
-  readonly #world: World
+  readonly world: World
+  readonly handling: Handling
+  readonly pulling: Pulling
   /** Handlers succeed at once. */
   healthy: boolean
   over = false
@@ -45,11 +26,12 @@ export class Life {
   checkpoints = 0
   merges = 0
   tornTails = 0
-  readonly #handles: Map<string, HandlerHandle | 'coming' | 'going'> = new Map()
 
   constructor(engine: Engine, world: World, healthy: boolean) {
     this.engine = engine
-    this.#world = world
+    this.world = world
+    this.handling = new Handling(this)
+    this.pulling = new Pulling(this)
     this.healthy = healthy
     for (const name of ['succeeded', 'attemptFailed', 'deadLettered', 'cancelled', 'expired'] as const) {
       engine.on(name, (event: { id: string }) => {
@@ -65,11 +47,11 @@ export class Life {
   }
 
   get #checker(): Checker {
-    return this.#world.checker
+    return this.world.checker
   }
 
   #now(): number {
-    return this.#world.machine.platform.clock.wallMs()
+    return this.world.machine.platform.clock.wallMs()
   }
 
   /** Counts, as far as they are known now. */
@@ -86,14 +68,21 @@ export class Life {
     )
   }
 
+  draw(): DrawnTask {
+    const { world } = this
+    return drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`)
+  }
+
   // Calls
 
   /** Makes one random call. */
   act(): void {
-    const { random } = this.#world
-    this.#world.calls++
+    const { random } = this.world
+    this.world.calls++
     const kind = random.below(100)
-    if (kind < 44) this.schedule(1, false)
+    if (kind < 38) this.schedule(1, false)
+    else if (kind < 44) this.pulling.pull()
+    else if (kind < 45) this.pulling.again()
     else if (kind < 50) this.schedule(random.between(1, 12), true)
     else if (kind < 60) this.#cancel()
     else if (kind < 74) this.#reschedule()
@@ -101,13 +90,14 @@ export class Life {
     else if (kind < 85) this.#redriveOrPurge()
     else if (kind < 88) this.#pause(random.pick(queueNames), random.chance(0.5))
     else if (kind < 91) this.#handlers()
-    else if (kind < 93) this.#missing()
+    else if (kind < 92) this.#missing()
+    else if (kind < 94) this.handling.killThread()
     else this.sample()
   }
 
   schedule(count: number, batch: boolean): void {
     const { engine } = this
-    const drawn = Array.from({ length: count }, () => this.#draw())
+    const drawn = Array.from({ length: count }, () => this.draw())
     const submission = this.#checker.submit(
       batch ? 'scheduleMany' : 'schedule',
       drawn.map(({ spec }) => spec),
@@ -127,7 +117,7 @@ export class Life {
   }
 
   #pick(): TaskModel | undefined {
-    const { checker, random } = this.#world
+    const { checker, random } = this.world
     // Recent ones more often than old ones; only those whose id is known.
     const tasks = [...checker.byId.values()]
     if (tasks.length === 0) return undefined
@@ -144,7 +134,7 @@ export class Life {
   }
 
   #reschedule(): void {
-    const { random, run, hot } = this.#world
+    const { random, run, hot } = this.world
     const task = this.#pick()
     if (task === undefined) return
     const now = this.#now()
@@ -172,7 +162,7 @@ export class Life {
   }
 
   #redriveOrPurge(): void {
-    const { random, checker } = this.#world
+    const { random, checker } = this.world
     const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead) && task.id !== undefined)
     if (dead.length === 0) return
     const kind = random.chance(0.7) ? 'redrive' : 'purge'
@@ -195,7 +185,7 @@ export class Life {
   }
 
   #pause(queue: string, paused: boolean): void {
-    const { checker } = this.#world
+    const { checker } = this.world
     checker.pauseCalled(queue, paused)
     const work = paused ? this.engine.pause(queue) : this.engine.resume(queue)
     work.then(
@@ -215,22 +205,31 @@ export class Life {
   }
 
   redriveAll(): void {
-    const { checker } = this.#world
+    const { checker } = this.world
     const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead))
     const calls = checker.deadCalled('redrive', dead)
     void this.engine.deadLetters.redrive({}).then(() => checker.deadAnswered(calls, 'redrive'))
   }
 
   #handlers(): void {
-    const { random } = this.#world
+    const { random } = this.world
     const queue = random.pick(queueNames)
-    if (this.#handles.has(queue)) this.stopListening(queue)
-    else this.listen(queue, random.pick([1, 3, 50]))
+    if (this.handling.has(queue)) this.handling.stop(queue)
+    else {
+      const concurrency = random.pick([1, 3, 50])
+      this.handling.listen(queue, concurrency, this.drawThreads(concurrency))
+    }
+  }
+
+  /** How many threads a handler is to have; none for one in the engine's thread. */
+  drawThreads(concurrency: number): number | undefined {
+    const { random } = this.world
+    return random.chance(0.3) ? Math.min(concurrency, random.between(1, 2)) : undefined
   }
 
   /** An id that was never given. */
   #missing(): void {
-    const { checker } = this.#world
+    const { checker } = this.world
     const known = this.#pick()
     if (known === undefined) return
     const id = `${known.id!.slice(0, 4)}zzz${known.id!.slice(7)}`

@@ -5,8 +5,7 @@ import type { DeadView, ListedTask } from '../../model/hourwheel.ts'
 import { hourMs } from '../../model/units.ts'
 import type { Checker } from '../checker.ts'
 import { state } from './belief.ts'
-import { seenOf } from './life.ts'
-import { queueNames } from './workload.ts'
+import { queueNames, seenOf } from './workload.ts'
 
 /** Lists everything, tells the checker, and holds counters and calendar against it. */
 export async function scan(engine: Engine, checker: Checker): Promise<{ live: number; dead: number }> {

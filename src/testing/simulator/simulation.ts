@@ -4,23 +4,25 @@
  * everything is made whole, time goes beyond the last fire time, and all that is owed must have been delivered.
  */
 
+import { createRunner } from '../../engine/handler-thread.ts'
 import { jobs } from '../../engine/jobs.ts'
 import { openEngineOn } from '../../engine/open.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { ListedTask } from '../../model/hourwheel.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
 import { Checker } from '../checker.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { SimulatedMachine } from '../simulated-platform.ts'
 import { Disturbances } from './disturbances.ts'
 import { Journal } from './journal.ts'
-import { Life, type World } from './life.ts'
-import { firstDue, scan } from './scan.ts'
+import { Life } from './life.ts'
+import { ThreadModules } from './handling.ts'
+import type { World } from './world.ts'
+import { catchUp, eventsMax, untilEmpty } from './liveness.ts'
+import { scan } from './scan.ts'
 import type { SimulationCounts, SimulationOptions, SimulationResult } from './simulation-result.ts'
 import { makeProfile, queueNames } from './workload.ts'
 
 const dayMs = 24 * hourMs
-const eventsMax = 3_000_000
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const simulation = new Simulation(options)
@@ -36,6 +38,10 @@ class Simulation {
   readonly #checker: Checker
   readonly #world: World
   readonly #disturbances: Disturbances
+  readonly #modules: ThreadModules = new ThreadModules(
+    () => this.#life?.handling,
+    (attempt) => this.#checker.threadDied(attempt),
+  )
   readonly #counts: SimulationCounts = {
     lives: 0,
     kills: 0,
@@ -57,7 +63,17 @@ class Simulation {
     const random = new SeededRandom(`${options.seed}/simulation`)
     const profile = makeProfile(random.fork('profile'), '/data')
     this.#random = random.fork('choices')
-    this.#machine = new SimulatedMachine({ seed: options.seed, jobs, wallMs: profile.startMs, disk: options.disk })
+    this.#machine = new SimulatedMachine({
+      seed: options.seed,
+      jobs,
+      wallMs: profile.startMs,
+      disk: options.disk,
+      handlers: {
+        createRunner,
+        load: (href) => this.#modules.load(href),
+        ended: (handler) => this.#modules.ended(handler),
+      },
+    })
     this.#journal = new Journal(() => this.#machine.loop.nowMs)
     const clock = { wallMs: () => this.#machine.clock.wallMs(), nowMs: () => this.#machine.loop.nowMs }
     this.#checker = new Checker(this.#journal, clock)
@@ -67,6 +83,7 @@ class Simulation {
       run: profile,
       random: random.fork('workload'),
       hot: [],
+      held: [],
       nextTag: 1,
       calls: 0,
     }
@@ -172,7 +189,10 @@ class Simulation {
     await this.#scan(life)
     const { loop } = this.#machine
     for (const queue of queueNames) {
-      if (queue !== 'rare' || random.chance(0.4)) life.listen(queue, random.pick([1, 2, 10, 100]))
+      if (!random.chance(queue === 'rare' ? 0.6 : 0.15)) {
+        const concurrency = random.pick([1, 2, 10, 100])
+        life.handling.listen(queue, concurrency, life.drawThreads(concurrency))
+      }
     }
     let closed: { reason: string; error?: Error | undefined } | undefined
     void life.engine.closed.then((value) => {
@@ -196,7 +216,7 @@ class Simulation {
       if (random.chance(0.5)) await loop.advanceBy(random.pick([1, 30, 3_000]), { eventsMax })
       if (this.#disturbances.diskIsFull) await this.#serviceResumes(life)
     }
-    if (!life.over && closed === undefined && this.#disturbances.quiet && random.chance(0.3)) await this.#catchUp(life)
+    if (!life.over && closed === undefined && this.#disturbances.quiet && random.chance(0.3)) await catchUp(life)
     if (!life.over && closed === undefined && !this.#failed) {
       if (end === 'close') await this.#close(life, () => closed)
       else this.#crash(end)
@@ -226,39 +246,11 @@ class Simulation {
     }
   }
 
-  /** With healthy handlers, all that is due is delivered soon, whatever the clock has gone through. */
-  async #catchUp(life: Life): Promise<void> {
-    const { loop, clock } = this.#machine
-    life.healthy = true
-    for (const queue of queueNames) life.listen(queue, 100)
-    life.resumeAll()
-    let late: ListedTask | undefined
-    for (let tries = 0; tries < 40 && !life.over; tries++) {
-      await loop.advanceBy(2 * secondMs, { eventsMax })
-      if (life.over) return
-      const before = clock.wallMs() - secondMs
-      late = undefined
-      let done = false
-      const look = async (): Promise<void> => {
-        for await (const task of life.engine.list()) if (task.state !== 'dead' && task.fireAt <= before) late ??= task
-      }
-      look().then(
-        () => (done = true),
-        () => (done = true),
-      )
-      await loop.runUntil(() => done || life.over, { eventsMax })
-      for (const queue of queueNames) life.listen(queue, 100)
-      if (late === undefined) return
-    }
-    if (life.over) return
-    const task = this.#checker.byId.get(late?.id ?? '')
-    this.#checker.violate('liveness', task, `is due and was not delivered: ${JSON.stringify(late)}`)
-  }
-
   async #close(life: Life, closed: () => unknown): Promise<void> {
     const { loop } = this.#machine
     const random = this.#random
     life.closing = true
+    this.#checker.closing = true
     this.#journal.note('', 'close')
     this.#counts.closes++
     const crashes = random.chance(0.3)
@@ -304,6 +296,7 @@ class Simulation {
 
   #end(life: Life): void {
     life.over = true
+    this.#modules.clear()
     this.#counts.checkpoints += life.checkpoints
     this.#counts.merges += life.merges
     this.#counts.tornTails += life.tornTails
@@ -340,13 +333,13 @@ class Simulation {
     if (life === undefined) return
     this.#life = life
     await this.#scan(life)
-    for (const queue of queueNames) life.listen(queue, 100)
+    for (const queue of queueNames) life.handling.listen(queue, 100)
     life.resumeAll()
-    await this.#untilEmpty(life)
+    await untilEmpty(life)
     if (this.#failed) return
     life.redriveAll()
     await loop.advanceBy(3 * secondMs, { eventsMax })
-    await this.#untilEmpty(life)
+    await untilEmpty(life)
     if (this.#failed) return
     // Answers that are still on their way to the disk.
     await loop.advanceBy(secondMs, { eventsMax })
@@ -356,29 +349,5 @@ class Simulation {
     life.sample()
     await loop.drain()
     this.#end(life)
-  }
-
-  async #untilEmpty(life: Life): Promise<void> {
-    const { loop } = this.#machine
-    // What was scheduled by a clock that was years ahead stays where it is.
-    let left = true
-    for (let seconds = 0; seconds < 240 && left; seconds++) {
-      await loop.advanceBy(secondMs, { eventsMax })
-      left = (await this.#ask(() => firstDue(life.engine, this.#machine.clock.wallMs()))) !== undefined
-    }
-    if (!left) return
-    const stats = await this.#ask(() => life.engine.stats())
-    const first = await this.#ask(() => firstDue(life.engine, this.#machine.clock.wallMs()))
-    const task = this.#checker.byId.get(first?.id ?? '')
-    this.#checker.violate(
-      'liveness',
-      task,
-      `is due and was not delivered: ${JSON.stringify(first)} ${JSON.stringify(stats)}`,
-    )
-  }
-
-  #ask<T>(question: () => Promise<T>): Promise<T> {
-    const answer = question()
-    return this.#machine.loop.run(answer, { eventsMax })
   }
 }

@@ -34,13 +34,17 @@ export interface Submission {
   readonly life: number
 }
 
-/** One run of a handler. */
+/** One run of a handler, or one lease of a puller. */
 export interface AttemptModel {
   readonly task: TaskModel
   readonly number: number
+  readonly fence: number
   readonly life: number
   readonly startedMs: number
   readonly seq: number
+  readonly timeoutMs: number
+  /** Virtual time from which on the engine may have failed it. */
+  deadlineMs: number
   outcome: 'running' | 'ok' | 'failed' | 'deadLetter' | 'retry'
   /** Its time-out had passed when it answered, or has passed now. */
   overdue: boolean
@@ -63,8 +67,10 @@ export class TaskModel {
   attemptMax = 0
   /** Successors of attempts whose success may have become durable. */
   readonly successors: Submission[] = []
-  /** Calls that may have ended it or changed it for other reasons than a handler's success were made. */
-  touchedByOthers = false
+  /** The largest fence of any attempt. */
+  fence = 0
+  /** How often it may have been redriven. */
+  redrives = 0
   /** Redrives of it that are under way. */
   readonly openRedrives: Set<object> = new Set()
 

@@ -1,10 +1,11 @@
 /** Random tasks, engines and handlers for the simulator, all drawn from the run's seed. */
 
 import type { EngineOptions } from '../../model/engine.ts'
-import type { TaskInput } from '../../model/hourwheel.ts'
+import type { TaskInput, TaskView } from '../../model/hourwheel.ts'
 import type { QueueOptions } from '../../model/typed-queues.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
 import type { SeededRandom } from '../seeded-random.ts'
+import type { SeenTask } from './checker-core.ts'
 import type { TaskSpec } from './task-model.ts'
 
 const dayMs = 24 * hourMs
@@ -193,4 +194,18 @@ export function tagOf(payload: unknown, headers: Readonly<Record<string, string>
   if (payload instanceof Uint8Array) return Buffer.from(payload.subarray(0, payload.indexOf(0))).toString('latin1')
   if (typeof payload === 'object' && payload !== null && 'n' in payload) return String(payload.n)
   return headers?.n
+}
+
+export function seenOf(view: TaskView): SeenTask {
+  return {
+    id: view.id,
+    queue: view.queue,
+    state: view.state,
+    fireAt: view.fireAt,
+    attempt: view.attempt,
+    generation: view.generation,
+    payload: payloadText(view.payload),
+    headers: headersText(view.headers),
+    tag: tagOf(view.payload, view.headers),
+  }
 }
