@@ -13,7 +13,7 @@ import { optionalRef, withRef, type RefOptions } from './task-ref.ts'
 type ChangeOptions = RefOptions & TargetOptions & { readonly all?: boolean; readonly json?: boolean }
 
 export function addDeadCommand(program: Command): void {
-  const dead = program.command('dead').description('dead letters: list, redrive or purge them')
+  const dead = program.command('dead').description('dead letters: list, redrive or purge them').helpCommand(false)
   addList(dead)
   const redrive = dead.command('redrive').description('make dead letters pending again, due at once, attempt 0')
   withChange(redrive, 'redrive').action(async (id: string | undefined, options: ChangeOptions) => {

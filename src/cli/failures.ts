@@ -58,7 +58,8 @@ export function report(error: unknown): void {
   }
 }
 
-function hintFor({ code, retryAfterMs }: HourwheelError): string | undefined {
+/** What to try next. */
+export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefined {
   const dir = place.dir === undefined ? '--dir <directory>' : `--dir ${place.dir}`
   switch (code) {
     case 'HW_DIRECTORY_LOCKED':

@@ -4,7 +4,9 @@
 import { Command } from 'commander'
 import { addCalendarCommand } from './calendar.ts'
 import { addCancelCommand } from './cancel.ts'
+import { addCompletionCommand } from './completion.ts'
 import { addDeadCommand } from './dead.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { report } from './failures.ts'
 import { addGetCommand } from './get.ts'
 import { addInspectCommand } from './inspect.ts'
@@ -15,6 +17,7 @@ import { addRunCommand } from './run.ts'
 import { addScheduleCommand } from './schedule.ts'
 import { addStatsCommand } from './stats.ts'
 import { addVerifyCommand } from './verify.ts'
+import { packageVersion } from './version.ts'
 
 // `hourwheel list | head` is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -24,6 +27,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const program = new Command('hourwheel')
   .description('Durable timers: schedule tasks, see what is pending, repair what is damaged.')
+  .version(packageVersion())
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
@@ -39,7 +43,9 @@ addDeadCommand(program)
 addStatsCommand(program)
 addCalendarCommand(program)
 addInspectCommand(program)
+addDoctorCommand(program)
 addVerifyCommand(program)
+addCompletionCommand(program)
 
 try {
   await program.parseAsync()
