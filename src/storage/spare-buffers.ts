@@ -5,18 +5,22 @@
  * Each thread has its own. What is in a buffer that was taken is whatever was in it.
  */
 
-/** More than this is not kept: a checkpoint needs its log file's size and two write buffers. */
-const keptBytesMax = 24 << 20
+/** More than this is not kept: a checkpoint needs half more than its log file has. */
+const keptBytesMax = 32 << 20
 
 class SpareBuffers {
   readonly #spare: Buffer[] = []
   #keptBytes = 0
 
-  /** A buffer of at least so many bytes. Whoever takes it gives it back, or lets the garbage collector have it. */
+  /** The smallest buffer of at least so many bytes. Whoever takes it gives it back, or lets the garbage collector have it. */
   take(bytesMin: number): Buffer {
-    const at = this.#spare.findIndex(({ length }) => length >= bytesMin)
-    if (at < 0) return Buffer.allocUnsafeSlow(bytesMin)
-    const [found] = this.#spare.splice(at, 1)
+    let best = -1
+    for (let at = 0; at < this.#spare.length; at++) {
+      const { length } = this.#spare[at]!
+      if (length >= bytesMin && (best < 0 || length < this.#spare[best]!.length)) best = at
+    }
+    if (best < 0) return Buffer.allocUnsafeSlow(bytesMin)
+    const [found] = this.#spare.splice(best, 1)
     this.#keptBytes -= found!.length
     return found!
   }

@@ -49,7 +49,7 @@ export class FileWindow {
     this.bytes = target
     this.base = at
     this.#filled = kept
-    const wanted = Math.min(this.bytes.length, this.fileBytes - at) - kept
+    const wanted = Math.min(size, this.fileBytes - at) - kept
     const count = await readFully(this.#file, this.bytes.subarray(kept, kept + wanted), at + kept)
     if (count < wanted)
       throw Object.assign(new Error(`${this.#file.path} became shorter while it was read`), { code: 'EIO' })
