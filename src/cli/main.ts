@@ -15,6 +15,7 @@ import { addPauseCommand, addResumeCommand } from './pause.ts'
 import { addRescheduleCommand } from './reschedule.ts'
 import { addRunCommand } from './run.ts'
 import { addScheduleCommand } from './schedule.ts'
+import { addServeCommand } from './serve.ts'
 import { addStatsCommand } from './stats.ts'
 import { addVerifyCommand } from './verify.ts'
 import { packageVersion } from './version.ts'
@@ -31,6 +32,7 @@ const program = new Command('hourwheel')
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
+addServeCommand(program)
 addRunCommand(program)
 addScheduleCommand(program)
 addGetCommand(program)

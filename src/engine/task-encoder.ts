@@ -22,6 +22,8 @@ export interface EncodedTask<Q = QueueRuntime> {
 export interface EncodedInput<Q = QueueRuntime> extends EncodedTask<Q> {
   readonly key: string | undefined
   readonly onConflict: OnConflict
+  /** The generation that the task with the key must have. */
+  readonly ifGeneration: number | undefined
 }
 
 const modes: readonly OnConflict[] = ['keep', 'reject', 'replace', 'earliest', 'latest']
@@ -53,12 +55,13 @@ export function encodeTask<Q>(
       case 'headers':
       case 'key':
       case 'onConflict':
+      case 'ifGeneration':
         plain = false
         break
       default:
         throw refuse(
           'HW_UNKNOWN_FIELD',
-          `a task has no field '${field}'; it has queue, at or delay, payload, retry, timeout, expiresAt, headers, key, onConflict`,
+          `a task has no field '${field}'; it has queue, at or delay, payload, retry, timeout, expiresAt, headers, key, onConflict, ifGeneration`,
           { details: { field } },
         )
     }
@@ -67,13 +70,15 @@ export function encodeTask<Q>(
   const fireAt = fireAtOf(task, now)
   const payload = encodePayload(task.payload, payloadBytesMax)
   if (plain) {
-    return { queue: queueOf(task.queue), fireAt, payload, extras: undefined, key: undefined, onConflict: 'keep' }
+    const none = { extras: undefined, key: undefined, onConflict: 'keep', ifGeneration: undefined } as const
+    return { queue: queueOf(task.queue), fireAt, payload, ...none }
   }
   const { key } = task
   if (key !== undefined) checkKey(key)
   const onConflict = conflictMode(task)
+  const ifGeneration = checkGeneration(task.ifGeneration, onConflict)
   const extras = encodeOptions(task, fireAt)
-  return { queue: queueOf(task.queue), fireAt, payload, extras, key, onConflict }
+  return { queue: queueOf(task.queue), fireAt, payload, extras, key, onConflict, ifGeneration }
 }
 
 /** The same for a task that follows another: what its key names already is kept. */
@@ -95,6 +100,18 @@ function conflictMode({ key, onConflict }: TaskInput): OnConflict {
   }
   if (key === undefined) throw refuse('HW_INVALID_OPTIONS', 'onConflict says nothing without a key')
   return onConflict
+}
+
+function checkGeneration(value: number | undefined, onConflict: OnConflict): number | undefined {
+  if (value === undefined) return undefined
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw refuse('HW_INVALID_OPTIONS', `ifGeneration is ${shown(value)}; give the generation of a receipt`)
+  }
+  if (onConflict !== 'keep' && onConflict !== 'reject') return value
+  throw refuse(
+    'HW_INVALID_OPTIONS',
+    `ifGeneration says nothing with onConflict '${onConflict}': nothing is changed then`,
+  )
 }
 
 /** The instant from `at` or `delay`; exactly one of them must be there. */

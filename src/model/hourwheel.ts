@@ -32,6 +32,11 @@ export interface TaskInput {
   key?: string | undefined
   /** What to do when a task has the key already. Default 'keep'. */
   onConflict?: OnConflict | undefined
+  /**
+   * With 'replace', 'earliest' or 'latest': only if a pending task has the key and is still of this generation; refused with
+   * HW_TASK_CHANGED otherwise.
+   */
+  ifGeneration?: number | undefined
 }
 
 /**
@@ -289,6 +294,10 @@ export interface Stats {
     readonly appendedLsn: number
     readonly syncedLsn: number
     readonly diskFull: boolean
+    /** Syncs since open, and how long they took: together, and the longest. */
+    readonly syncs: number
+    readonly syncMs: number
+    readonly syncMsMax: number
   }
   /** Tasks in memory, and tasks only on disk. */
   readonly near: number

@@ -5,7 +5,7 @@
  * payload fits) is the engine's to check, with its own codes.
  */
 
-import Type, { type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
+import { Type, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
 import { limits } from '../model/limits.ts'
 
 const closed = { additionalProperties: false }
@@ -162,6 +162,9 @@ const stats = object('Stats', {
     appendedLsn: count,
     syncedLsn: count,
     diskFull: Type.Boolean(),
+    syncs: count,
+    syncMs: ms,
+    syncMsMax: ms,
   }),
   near: count,
   far: count,
@@ -261,6 +264,7 @@ export type SchemaName =
   | 'purged'
   | 'queues'
   | 'queueView'
+  | 'paused'
   | 'stats'
   | 'calendar'
   | 'errorEntry'
@@ -356,6 +360,7 @@ export const schemas: Readonly<Record<SchemaName, TSchema>> = {
   purged: Type.Object({ purged: count }, closed),
   queues: object('Queues', { queues: Type.Array(queueView) }),
   queueView,
+  paused: Type.Object({ queue: queueName, paused: Type.Boolean() }, closed),
   stats,
   calendar: object('Calendar', { hours: Type.Array(Type.Object({ hour: epochMs, pending: count }, closed)) }),
   errorEntry: object('ErrorEntry', { code: Type.String(), summary: Type.String(), remedy: Type.String() }),

@@ -71,6 +71,10 @@ export class ReadTasks {
 export function decide(core: Core, task: KeyedTask, tasks: ReadTasks, holder: Holder | undefined): Decision {
   const { queue, onConflict } = task
   const isPassive = onConflict === 'keep' || onConflict === 'reject'
+  if (task.ifGeneration !== undefined) {
+    const changed = generationRefusal(task, tasks, holder)
+    if (changed !== undefined) return { kind: 'refused', error: changed }
+  }
   if (holder === undefined) return create(core, task, tasks)
   if (holder.end !== undefined) {
     if (!isPassive || !core.keys.isRemembered(holder, queue.settings.keyWindowMs)) {
@@ -128,6 +132,22 @@ function change(core: Core, task: KeyedTask, tasks: ReadTasks, id: number, sourc
   tasks.written(id)
   core.ticker.noticeFireAt(fireAt)
   return { kind: 'done', receipt: { id: refOf(core, id), fireAt, outcome: 'replaced', generation } }
+}
+
+/**
+ * Why a task that names the generation it replaces cannot do so, as far as that can be told: a task that is only on disk has to
+ * be read first.
+ */
+export function generationRefusal(task: EncodedInput, tasks: ReadTasks, holder: Holder | undefined): Error | undefined {
+  const { queue, ifGeneration } = task
+  const state = holder === undefined ? 'missing' : holder.end === undefined ? holder.state : 'ended'
+  const source = state === 'pending' ? tasks.get(holder!.id) : undefined
+  if (state === 'pending' && source === undefined) return undefined
+  const generation = source === undefined ? undefined : readBody(source.bytes, source.at).generation
+  if (generation === ifGeneration) return undefined
+  const found = generation === undefined ? state : `of generation ${generation}`
+  const text = `the task of queue '${queue.name}' with this key is ${found}, not of generation ${ifGeneration}; nothing was done`
+  return refuse('HW_TASK_CHANGED', text, { details: generation === undefined ? { state } : { state, generation } })
 }
 
 function kept(core: Core, { id, state }: Holder, fireAt: number, generation: number): Decision {

@@ -11,7 +11,7 @@ import { whenDurable, type Core } from '../core.ts'
 import type { Holder } from '../key-holders.ts'
 import { told } from '../lifecycle.ts'
 import type { EncodedInput } from '../task-encoder.ts'
-import { create, decide, ReadTasks, type KeyedTask } from './key-decision.ts'
+import { create, decide, generationRefusal, ReadTasks, type KeyedTask } from './key-decision.ts'
 
 /** What a `put` has more than a `new` of the same task, at most. */
 const putExtraBytes = 24
@@ -154,6 +154,13 @@ function planOf(
           details: { key },
         })
         return { kind: 'refused', error: atIndex(error, index) as Error }
+      }
+      if (batch[index]!.ifGeneration !== undefined) {
+        const changed =
+          earlier === undefined
+            ? generationRefusal(batch[index]!, tasks, holder)
+            : refuse('HW_TASK_CHANGED', 'an earlier task of the batch has the same key; nothing was done')
+        if (changed !== undefined) return { kind: 'refused', error: atIndex(changed, index) as Error }
       }
       if (earlier !== undefined) most = Math.max(most, earlier)
       else if (holder?.end === undefined && holder !== undefined) {

@@ -63,6 +63,9 @@ export class LogFlight {
   unsyncedBytes = 0
   frames = 0
   syncs = 0
+  /** How long those took, together and at most. */
+  syncMs = 0
+  syncMsMax = 0
   failed = false
   readonly #options: FlightOptions
   readonly #queue: Frame[] = []
@@ -220,10 +223,15 @@ export class LogFlight {
   #sync(file: LogFile): void {
     const call = ++this.#calls
     this.#syncIssued = call
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
     file.handle!.sync().then(
       () => {
         if (this.failed) return
+        const tookMs = clock.monotonicMs() - startedMs
         this.syncs++
+        this.syncMs += tookMs
+        if (tookMs > this.syncMsMax) this.syncMsMax = tookMs
         if (call > this.#syncDone) this.#syncDone = call
         this.#advance()
       },

@@ -191,6 +191,8 @@ export class LogWriter implements Log {
       freeBytes: this.#freeBytes() + this.#space.readyBytes(0),
       frames: this.#flight.frames,
       syncs: this.#flight.syncs,
+      syncMs: this.#flight.syncMs,
+      syncMsMax: this.#flight.syncMsMax,
     }
   }
 

@@ -51,6 +51,9 @@ export interface LogStats {
   /** Frames written, and syncs done, since open. */
   readonly frames: number
   readonly syncs: number
+  /** How long the syncs took, together and at most. */
+  readonly syncMs: number
+  readonly syncMsMax: number
 }
 
 export interface Log {

@@ -1,0 +1,82 @@
+/**
+ * hourwheel serve: the daemon. Signals: TERM and INT end it in good order, a second one at once; HUP reads tokens, certificates,
+ * secrets and settings of queues again.
+ */
+
+import { Option, type Command } from 'commander'
+import { readConfig, type DaemonConfig, type GivenSettings } from '../daemon/config.ts'
+import { startDaemon, type Daemon } from '../daemon/daemon.ts'
+import { makeLog } from '../daemon/log.ts'
+import { daemonSettings, environmentName, flagOf, settingNames } from '../daemon/settings.ts'
+
+export interface ServeOptions extends GivenSettings {
+  readonly config?: string
+}
+
+/** All settings as options, but secrets. */
+export function addSettings(command: Command): Command {
+  command.addOption(
+    new Option('--config <path>', 'JSON file of settings, by the names of these flags in camelCase').env(
+      'HOURWHEEL_CONFIG',
+    ),
+  )
+  for (const name of settingNames) {
+    const { help, otherwise, isSecret } = daemonSettings[name]
+    if (isSecret === true) continue
+    const text = otherwise === undefined ? help : `${help} (default: ${otherwise})`
+    // The environment is read by readConfig; here it is only told of.
+    command.addOption(new Option(flagOf(name), `${text} [${environmentName(name)}]`))
+  }
+  return command
+}
+
+export function addServeCommand(program: Command): void {
+  addSettings(program.command('serve'))
+    .description('the daemon: owns a data directory, serves it over HTTP, fires its tasks')
+    .addHelpText(
+      'after',
+      `
+Flags win over environment variables, which win over the file. Tokens are given in a file or in HOURWHEEL_TOKENS, never by flag.
+
+Examples:
+  $ hourwheel serve --dir ./data
+  $ hourwheel serve --dir ./data --listen 127.0.0.1:7420 --handlers ./handlers.js
+  $ curl --unix-socket ./data/hourwheel.sock http://localhost/v1/tasks -H 'content-type: application/json' \\
+      -d '{"queue":"email","delay":"5s","payload":{"to":"ada@example.com"}}'`,
+    )
+    .action(async ({ config: file, ...flags }: ServeOptions) => {
+      const config = await readConfig(flags, process.env, file)
+      const log = makeLog(config.logLevel)
+      const daemon = await startDaemon(config, log)
+      log.info({ addresses: daemon.addresses }, 'hourwheel serves')
+      await untilEnded(daemon, config, log)
+    })
+}
+
+/** Serves until a signal comes or the engine fails; sets the exit code. */
+async function untilEnded(daemon: Daemon, config: DaemonConfig, log: ReturnType<typeof makeLog>): Promise<void> {
+  let isEnding = false
+  const end = (signal: string): void => {
+    if (isEnding) {
+      log.warn({ signal }, 'a second signal: ending at once')
+      process.exit(1)
+    }
+    isEnding = true
+    log.info({ signal, drainMs: config.drainMs }, 'going down')
+    daemon.close().catch((error: unknown) => log.error({ err: error }, 'it did not close in good order'))
+  }
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+  process.on('SIGHUP', () => {
+    daemon
+      .reload()
+      .catch((error: unknown) => log.error({ err: error }, 'nothing was read again: what held before holds'))
+  })
+  const { reason, error } = await daemon.closed
+  if (reason === 'failed') {
+    log.fatal({ err: error }, 'the engine has stopped; start again: what was acknowledged is on disk')
+    process.exitCode = 1
+  }
+  await daemon.close()
+  log.info('closed')
+}
