@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'HW_DISK_FULL'
   | 'HW_DISK_FAILED'
   | 'HW_OUTCOME_UNKNOWN'
+  | 'HW_UNREACHABLE'
   | 'HW_DIRECTORY_LOCKED'
   | 'HW_DIRECTORY_UNUSABLE'
   | 'HW_FORMAT_NEWER'
@@ -171,6 +172,10 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
   HW_OUTCOME_UNKNOWN: {
     summary: 'The engine failed while the call waited for the disk: it may or may not be found done after a restart.',
     remedy: 'After reopening, look with `get`, or repeat the call: with the same key and `keep` it takes effect once.',
+  },
+  HW_UNREACHABLE: {
+    summary: 'A client cannot connect to the daemon. The call was not done.',
+    remedy: 'Check that the daemon runs, and the URL or path of the socket; `cause` has the error of the connection.',
   },
   HW_DIRECTORY_LOCKED: {
     summary: 'Another engine, in this process or another one, has the directory open.',
