@@ -1,7 +1,18 @@
 /** hourwheel verify: every checksum, every cross-reference, conservation. */
 
 import type { Command } from 'commander'
-import { verify } from '../engine/this-machine.ts'
+import { verify } from '../engine/offline.ts'
+import { exitCode, rememberDirectory } from './failures.ts'
+import { clean, colors, grouped, print, printJson, say } from './output.ts'
+import { Progress } from './progress.ts'
+
+const examples = `
+Examples:
+  $ hourwheel verify --dir ./data
+  $ hourwheel verify --dir ./data --json
+
+Reads everything and changes nothing. Exit code 1 when something is damaged; each line names the file and the offset. No
+engine may have the directory open.`
 
 export function addVerifyCommand(program: Command): void {
   program
@@ -9,26 +20,31 @@ export function addVerifyCommand(program: Command): void {
     .description('check a data directory: every checksum, every cross-reference, and the sums against a full scan')
     .requiredOption('--dir <directory>', 'the data directory')
     .option('--json', 'answer as JSON')
-    .addHelpText('after', '\nExamples:\n  $ hourwheel verify --dir ./data\n\nExit code 1 when something is damaged.')
+    .addHelpText('after', examples)
     .action(async ({ dir, json = false }: { dir: string; json?: boolean }) => {
-      const progress = process.stderr.isTTY && !json
-      const onFile = (file: string): void => {
-        if (progress) process.stderr.write(`\r\u001B[Kchecking ${file}`)
+      rememberDirectory(dir)
+      const progress = new Progress(!json)
+      const found = await verify(dir, (file, done, total) => {
+        progress.show(`checking ${file}, ${Math.floor((done / Math.max(total, 1)) * 100)} %`)
+      })
+      progress.end()
+      if (!found.sound) process.exitCode = exitCode.no
+      if (json) {
+        printJson(found)
+        return
       }
-      const found = await verify({ dir, onFile })
-      if (progress) process.stderr.write('\r\u001B[K')
-      if (json) console.log(JSON.stringify(found, null, 2))
-      else {
-        for (const { file, offset, what, tasks } of found.problems) {
-          console.log(`${file} at ${offset}: ${what}${tasks > 0 ? ` (${tasks} tasks)` : ''}`)
-        }
-        const { files, tasks, deadLetters, records, tornTail } = found
-        console.log(`${files} files, ${records} log records, ${tasks} live tasks, ${deadLetters} dead letters`)
-        if (tornTail !== undefined) {
-          console.log(`unfinished last write in ${tornTail.file}: ${tornTail.bytes} bytes, to be cut at the next open`)
-        }
-        console.log(found.sound ? 'sound' : 'DAMAGED')
+      for (const { file, offset, what, tasks } of found.problems) {
+        print(clean(`${file} at ${offset}: ${what}${tasks > 0 ? ` (${grouped(tasks)} tasks)` : ''}`))
       }
-      if (!found.sound) process.exitCode = 1
+      const { files, tasks, deadLetters, records, tornTail } = found
+      print(
+        `${grouped(files)} files, ${grouped(records)} log records, ${grouped(tasks)} live tasks, ${grouped(deadLetters)} dead letters`,
+      )
+      if (tornTail !== undefined) {
+        print(`unfinished last write in ${tornTail.file}: ${tornTail.bytes} bytes, to be cut at the next open`)
+      }
+      const { green, red } = colors(process.stdout)
+      print(found.sound ? green('sound') : red('DAMAGED'))
+      if (!found.sound) say(`  try: hourwheel salvage --dir ${dir} --dry-run, which says what can be recovered`)
     })
 }

@@ -5,13 +5,23 @@
 
 import { absolutePath } from '../platform/node/node-disk.ts'
 import { createNodePlatform, type NodePlatform } from '../platform/node/node-platform.ts'
+import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
 
+export type { Verification } from './verify.ts'
 export type { Inspection, InspectLine, InspectOptions } from './inspect/inspect.ts'
 
 /** Shows the records of the files of a directory, whatever state it is in, and changes nothing. */
 export function inspect(dir: string, options: InspectOptions, onLine: OnLine): Promise<Inspection> {
   return onPlatform((platform) => inspectDirectory(platform, absolutePath(dir), options, onLine))
+}
+
+/**
+ * Verifies a data directory that no engine has open, and changes nothing: every checksum, every cross-reference, conservation,
+ * counters and calendar against a full scan. Rejects only when the directory cannot be used at all.
+ */
+export function verify(dir: string, progress?: VerifyProgress): Promise<Verification> {
+  return onPlatform((platform) => verifyDirectory(platform, absolutePath(dir), progress))
 }
 
 async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {

@@ -47,11 +47,14 @@ export interface Verification {
   readonly tornTail?: { readonly file: string; readonly offset: number; readonly bytes: number } | undefined
 }
 
+/** The file that is being read, and how many bytes are done of how many. */
+export type VerifyProgress = (file: string, bytesDone: number, bytesTotal: number) => void
+
 /** Rejects only when the directory cannot be used at all: it is not there, locked, or not hourwheel's. */
 export async function verifyDirectory(
   platform: Platform,
   directory: string,
-  progress: (file: string) => void = () => undefined,
+  progress: VerifyProgress = () => undefined,
 ): Promise<Verification> {
   if ((await platform.disk.stat(directory)) === undefined) {
     throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not there`, { details: { directory } })
@@ -67,7 +70,7 @@ export async function verifyDirectory(
 class Verifier {
   readonly #platform: Platform
   readonly #directory: string
-  readonly #progress: (file: string) => void
+  readonly #progress: VerifyProgress
   readonly #problems: Problem[] = []
   readonly #ledger = new Ledger(0)
   readonly #tiers: Tiers
@@ -76,7 +79,7 @@ class Verifier {
   readonly #byHour: Map<number, number> = new Map()
   #tasks = 0
 
-  constructor(platform: Platform, directory: string, progress: (file: string) => void) {
+  constructor(platform: Platform, directory: string, progress: VerifyProgress) {
     this.#platform = platform
     this.#directory = directory
     this.#progress = progress
@@ -101,7 +104,7 @@ class Verifier {
     let records = 0
     let tornTail: Verification['tornTail']
     try {
-      this.#progress('MANIFEST')
+      this.#progress('MANIFEST', 0, 1)
       const manifest = await loadManifest(disk, directory)
       if (manifest === undefined) {
         throw refuse('HW_CORRUPT', 'MANIFEST is missing', { details: { file: 'MANIFEST', offset: 0 } })
@@ -111,7 +114,10 @@ class Verifier {
         files++
         decodeLedger(this.#ledger, await readSnapshot(disk, directory, manifest.snapshot))
       }
-      this.#progress('the log')
+      const logBytes = await this.#bytesOf(manifest.wal.map(({ name }) => name))
+      const bytesTotal = manifest.segments.reduce((sum, { bytes }) => sum + bytes, logBytes)
+      let bytesDone = 0
+      this.#progress('the log', bytesDone, bytesTotal)
       const log = await inspectLog({
         disk,
         directory,
@@ -125,13 +131,15 @@ class Verifier {
       files += log.files
       records = log.records
       tornTail = log.tornTail
+      bytesDone += logBytes
       this.#countRows()
       const deadLeft = new Set(this.#ledger.dead.keys())
       for (const id of state.deadInLog.keys()) deadLeft.delete(id)
       for (const meta of manifest.segments) {
         files++
-        this.#progress(segmentFileName(meta))
+        this.#progress(segmentFileName(meta), bytesDone, bytesTotal)
         await this.#verifySegment(meta, deadLeft)
+        bytesDone += meta.bytes
       }
       if (deadLeft.size > 0) this.#problem('the dead letters', `${deadLeft.size} are listed, but in no file`)
       this.#compare()
@@ -147,6 +155,12 @@ class Verifier {
       records,
       tornTail,
     }
+  }
+
+  async #bytesOf(names: readonly string[]): Promise<number> {
+    let bytes = 0
+    for (const name of names) bytes += (await this.#platform.disk.stat(`${this.#directory}/${name}`))?.bytes ?? 0
+    return bytes
   }
 
   /** Damage in one segment does not keep the others from being verified. */

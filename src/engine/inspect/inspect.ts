@@ -14,7 +14,7 @@ import { forgivingDisk } from '../../storage/forgiving-disk.ts'
 import { segmentFileName, snapshotFileName } from '../../storage/file-meta.ts'
 import type { Manifest } from '../../storage/manifest/manifest.ts'
 import type { CursorEntry } from '../../storage/segments/segment-cursor.ts'
-import { scanSegment } from '../../storage/segments/segment-scan.ts'
+import { scanSegment, type OnEntry } from '../../storage/segments/segment-scan.ts'
 import { takeDirectory } from '../directory.ts'
 import { ledgerLines } from './ledger-lines.ts'
 import { eachRecord } from './log-survey.ts'
@@ -213,7 +213,8 @@ class Inspector {
   async #flush(lines: InspectLine[]): Promise<void> {
     for (const line of lines.splice(0)) {
       if (line['counts'] === true) this.#where = `${line.file} at ${line.offset}`
-      await this.#emit(line)
+      const wait = this.#emit(line)
+      if (wait !== undefined) await wait
     }
   }
 
@@ -228,14 +229,16 @@ class Inspector {
 
   async #segment(segment: SurveyedSegment): Promise<void> {
     const { fileName, name, meta } = segment
-    const { losses } = await scanSegment(this.#disk, this.#directory, name, meta, (entry, offset) => {
+    const onEntry: OnEntry = (entry, offset) => {
       if (this.#followed !== undefined && packId(entry.homeHour, entry.ordinal) !== this.#followed) return undefined
       const counts = this.#counts(entry)
       const line = { ...entryLine(this.#names, entry, fileName, offset), counts }
       if (!this.#isWanted(line, entry)) return undefined
       if (counts === true) this.#where = `${fileName} at ${offset}`
       return this.#emit(line)
-    })
+    }
+    const withDirectories = this.#followed === undefined
+    const { losses } = await scanSegment(this.#disk, this.#directory, name, meta, onEntry, { withDirectories })
     for (const { offset, what, tasks } of losses) {
       await this.#emit({ file: fileName, offset, kind: 'damage', what, tasks })
     }
@@ -279,10 +282,10 @@ class Inspector {
     return state
   }
 
-  #emit(line: InspectLine): Promise<void> {
+  #emit(line: InspectLine): Promise<void> | undefined {
     this.#lines++
     if (line.kind === 'damage') this.#damaged++
-    return this.#onLine(line) ?? Promise.resolve()
+    return this.#onLine(line)
   }
 }
 

@@ -10,11 +10,12 @@ import { decodeRecord, type HeadRecord, type TaskRecord } from '../../model/reco
 import type { Disk } from '../../platform/ports.ts'
 import { scanLogFile, type LogGap, type LogScanListener } from '../../storage/wal/wal-scan.ts'
 import type { Loss, SurveyedLog } from './findings.ts'
+import { IdMap } from './id-map.ts'
 
 /** Applies the records there are, in their order, whatever is missing between them. */
 export class LogReading {
-  readonly inLog: Map<number, number> = new Map()
-  readonly deadInLog: Map<number, number> = new Map()
+  readonly inLog: IdMap = new IdMap()
+  readonly deadInLog: IdMap = new IdMap()
   lastLsn = 0
   wallMsMax = 0
   hasGaps = false

@@ -15,6 +15,7 @@ import { scanSnapshot, type ScannedSection } from '../../storage/snapshot/snapsh
 import { logFileName, parseLogFileName } from '../../storage/wal/log-format.ts'
 import { decodeLedger } from '../ledger-sections.ts'
 import type { Loss, SurveyedLog } from './findings.ts'
+import type { IdMap } from './id-map.ts'
 import { LogReading } from './log-survey.ts'
 
 export interface SurveyedSegment {
@@ -41,8 +42,8 @@ export interface Survey {
   /** Which copies count can be told: the snapshot was read whole, or there never was one. */
   readonly knowsWhatCounts: boolean
   /** Live tasks whose newest version is in the log, and dead letters: id -> LSN. */
-  readonly inLog: ReadonlyMap<number, number>
-  readonly deadInLog: ReadonlyMap<number, number>
+  readonly inLog: IdMap
+  readonly deadInLog: IdMap
   readonly lastLsn: number
   readonly wallMsMax: number
   readonly openCountMax: number

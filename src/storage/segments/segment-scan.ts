@@ -48,8 +48,16 @@ export interface ScannedSegment {
   readonly losses: readonly SegmentLoss[]
 }
 
+export interface ScanOptions {
+  /** False: their pages are not looked at. */
+  readonly withDirectories?: boolean | undefined
+}
+
+/** Small, so that what was read of hundreds of files before this one does not add up before it is collected. */
+const readAheadBytes = 1 << 16
+
 /** Gets one object that changes from call to call, and the offset of its block. */
-export type OnEntry = (entry: CursorEntry, blockOffset: number) => void | Promise<void>
+export type OnEntry = (entry: CursorEntry, blockOffset: number) => Promise<void> | undefined
 
 const nameForm = /^(seg|dead)-(0|[1-9]\d{0,14})\.seg$/u
 
@@ -91,6 +99,7 @@ export async function scanSegment(
   name: SegmentName,
   meta: SegmentMeta | undefined,
   onEntry: OnEntry,
+  options: ScanOptions = {},
 ): Promise<ScannedSegment> {
   const known = meta ?? (await describeSegment(disk, directory, name))
   if (known !== undefined) {
@@ -102,14 +111,19 @@ export async function scanSegment(
       if (code !== 'HW_CORRUPT') throw error
       return await scanRaw(disk, directory, name, known, onEntry, { offset: details?.offset ?? 0, what: message })
     }
-    return await scanByIndex(segment, known, onEntry)
+    return await scanByIndex(segment, known, onEntry, options)
   }
   const first = { offset: 0, what: 'neither its header nor its footer can be relied on' }
   return scanRaw(disk, directory, name, undefined, onEntry, first)
 }
 
-async function scanByIndex(segment: Segment, meta: SegmentMeta, onEntry: OnEntry): Promise<ScannedSegment> {
-  const cursor = segment.cursor()
+async function scanByIndex(
+  segment: Segment,
+  meta: SegmentMeta,
+  onEntry: OnEntry,
+  { withDirectories = true }: ScanOptions,
+): Promise<ScannedSegment> {
+  const cursor = segment.cursor(undefined, { readAheadBytes })
   let entries = 0
   try {
     while (cursor.needsFill || cursor.current !== undefined) {
@@ -120,7 +134,7 @@ async function scanByIndex(segment: Segment, meta: SegmentMeta, onEntry: OnEntry
       if (wait !== undefined) await wait
       cursor.advance()
     }
-    for (const { hour } of segment.hours) await segment.directory(hour)
+    if (withDirectories) for (const { hour } of segment.hours) await segment.directory(hour)
   } finally {
     await cursor.close()
     await segment.close()
