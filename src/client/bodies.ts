@@ -1,0 +1,83 @@
+/**
+ * What goes into requests: checked and put into the wire's form here, so that a wrong call is refused where it was made, with the
+ * code that the engine has for it. Instants become epoch milliseconds; durations go as they are, since it is the daemon's clock
+ * that they count from.
+ */
+
+import { refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
+import type { ListInput, RescheduleInput, TaskInput, TaskRef } from '../model/hourwheel.ts'
+import { decodeId } from '../model/ids.ts'
+import { parseInstant } from '../model/instants.ts'
+import { limits } from '../model/limits.ts'
+import { checkKey, checkQueueName } from '../model/names.ts'
+import { encodeTask, fireAtOf } from '../model/task-encoder.ts'
+import { payloadToWire } from '../protocol/wire.ts'
+
+/** The JSON text of one task. Whether it fits is the daemon's to say, which knows its limit. */
+export function taskText(task: TaskInput, nowMs: number): string {
+  const { payload: encoded } = encodeTask(task, nowMs, limits.payloadBytesHardMax, (queue) => queue)
+  const { at, expiresAt, payload, ...rest } = task
+  const fields = JSON.stringify({
+    ...rest,
+    ...(at === undefined ? {} : { at: parseInstant(at) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: parseInstant(expiresAt, 'expiresAt') }),
+    ...(typeof encoded === 'string' ? {} : payloadToWire(payload)),
+  })
+  // Encoded once: it was checked on the way.
+  return typeof encoded === 'string' ? `${fields.slice(0, -1)},"payload":${encoded}}` : fields
+}
+
+/** How a path names the task. */
+export type PathRef = { readonly id: string } | { readonly queue: string; readonly key: string }
+
+export function pathRef(ref: TaskRef): PathRef {
+  if (typeof ref === 'object' && ref !== null) {
+    checkFields(ref, ['queue', 'key'], 'a ref')
+    return { queue: checkQueueName(ref.queue), key: checkKey(ref.key) }
+  }
+  if (typeof ref !== 'string') {
+    const message = `a task is referred to by its id, a string of 14 characters, or by { queue, key }, not by a ${typeof ref}`
+    throw refuse('HW_INVALID_REF', message)
+  }
+  if (decodeId(ref) !== undefined) return { id: ref }
+  throw refuse('HW_INVALID_REF', `'${ref.slice(0, 40)}' is not an id: ids have 14 characters and come from a receipt`)
+}
+
+export function whenText(input: RescheduleInput, nowMs: number): string {
+  const fireAt = fireAtOf(input, nowMs)
+  return JSON.stringify(input.delay === undefined ? { at: fireAt } : { delay: input.delay })
+}
+
+export interface ListQuery {
+  readonly queue?: string | undefined
+  readonly state?: string | undefined
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+}
+
+/** The filters of a listing; `limit` is Infinity when none is given. */
+export function listQuery(input: ListInput): { query: ListQuery; limit: number } {
+  const {
+    queue,
+    state,
+    from,
+    to,
+    limit = Infinity,
+  } = checkFields(input, ['queue', 'state', 'from', 'to', 'cursor', 'limit'], 'list') as ListInput
+  if (state !== undefined && state !== 'pending' && state !== 'leased' && state !== 'dead') {
+    throw refuse('HW_INVALID_OPTIONS', `state must be 'pending', 'leased' or 'dead'`)
+  }
+  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of tasks')
+  }
+  return {
+    limit,
+    query: {
+      queue: queue === undefined ? undefined : checkQueueName(queue),
+      state,
+      from: from === undefined ? undefined : parseInstant(from),
+      to: to === undefined ? undefined : parseInstant(to),
+    },
+  }
+}

@@ -1,0 +1,407 @@
+/**
+ * The engine's interface, spoken to a daemon over /v1. Each member answers as the engine would and throws the errors that the
+ * engine throws; what differs is said in docs/client.md. Holds no state of tasks.
+ */
+
+import { parseDuration, parseDurationWithin, type Duration } from '../model/durations.ts'
+import type { Hourwheel } from '../model/engine.ts'
+import { atIndex, HourwheelError, refuse } from '../model/errors.ts'
+import { checkFields } from '../model/fields.ts'
+import type {
+  AckInput,
+  CalendarHour,
+  CancelAnswer,
+  Closed,
+  DeadFilter,
+  DeadLetters,
+  DeadView,
+  GetAnswer,
+  HandleOptions,
+  Handler,
+  HandlerHandle,
+  InstantInput,
+  LateAnswer,
+  LeasedTask,
+  LeaseInput,
+  ListedTask,
+  ListInput,
+  NackInput,
+  Receipt,
+  RescheduleAnswer,
+  RescheduleInput,
+  Stats,
+  TaskInput,
+  TaskOf,
+  TaskRef,
+  TasksOf,
+  TaskView,
+} from '../model/hourwheel.ts'
+import { parseInstant } from '../model/instants.ts'
+import { limits } from '../model/limits.ts'
+import { checkQueueName } from '../model/names.ts'
+import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
+import { batchBodyBytesMax, pathOf } from '../protocol/routes.ts'
+import { fromWire, type Wired, type WireLeased, type WireListed } from '../protocol/wire.ts'
+import { listQuery, pathRef, taskText, whenText } from './bodies.ts'
+import { events, type ClientEvent, type EventsInput } from './event-stream.ts'
+import { Puller } from './puller.ts'
+import { answerOf, type Answer, type Request, type Transport } from './transport.ts'
+
+/** Tasks of one page; a listing asks for the next when it gets there. */
+const pageTasks = 250
+
+export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
+  readonly #transport: Transport
+  readonly #pullers: Map<string, Puller> = new Map()
+  readonly deadLetters: DeadLetters
+  readonly closed: Promise<Closed>
+  #resolveClosed!: (closed: Closed) => void
+  #closing: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
+    this.deadLetters = {
+      list: (filter = {}) => this.#listDead(filter),
+      redrive: async (target) => (await this.#post('redrive', {}, deadTarget(target))) as { redriven: number },
+      purge: async (target) => (await this.#post('purge', {}, deadTarget(target))) as { purged: number },
+    }
+  }
+
+  async schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt> {
+    this.#assertOpen()
+    const body = taskText(task as TaskInput, Date.now())
+    return (await this.#call({ route: 'schedule', path: pathOf('schedule'), body })).body as Receipt
+  }
+
+  async scheduleMany<const Names extends readonly QueueName<Queues>[]>(
+    tasks: TasksOf<Queues, Names>,
+  ): Promise<Receipt[]> {
+    this.#assertOpen()
+    const given: unknown = tasks
+    if (!Array.isArray(given)) throw refuse('HW_INVALID_OPTIONS', 'scheduleMany takes an array of tasks')
+    if (given.length === 0) return []
+    if (given.length > limits.batchTasksMax) throw tooLarge(`${given.length} tasks`)
+    const now = Date.now()
+    const texts = (given as TaskInput[]).map((task, index) => {
+      try {
+        return taskText(task, now)
+      } catch (error) {
+        throw atIndex(error, index)
+      }
+    })
+    const body = `[${texts.join(',')}]`
+    if (Buffer.byteLength(body) > batchBodyBytesMax) throw tooLarge(`${Buffer.byteLength(body)} bytes`)
+    const answer = await this.#call({ route: 'scheduleMany', path: pathOf('scheduleMany'), body })
+    return (answer.body as { receipts: Receipt[] }).receipts
+  }
+
+  async cancel(ref: TaskRef): Promise<CancelAnswer> {
+    this.#assertOpen()
+    const at = pathRef(ref)
+    const [route, fields] = 'id' in at ? (['cancel', { id: at.id }] as const) : (['cancelByKey', { ...at }] as const)
+    return (await this.#answered({ route, path: pathOf(route, fields) })) as CancelAnswer
+  }
+
+  async reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer> {
+    this.#assertOpen()
+    const at = pathRef(ref)
+    const { ifGeneration } = checkFields(input, ['at', 'delay', 'ifGeneration'], 'reschedule') as RescheduleInput
+    if (ifGeneration !== undefined && !(Number.isSafeInteger(ifGeneration) && ifGeneration >= 0)) {
+      throw refuse('HW_INVALID_OPTIONS', 'ifGeneration must be the generation of a receipt')
+    }
+    const [route, fields] =
+      'id' in at ? (['reschedule', { id: at.id }] as const) : (['rescheduleByKey', { ...at }] as const)
+    const headers = ifGeneration === undefined ? {} : { 'if-match': `"${ifGeneration}"` }
+    const body = whenText(input, Date.now())
+    return (await this.#answered({ route, path: pathOf(route, fields), body, headers })) as RescheduleAnswer
+  }
+
+  async get(ref: TaskRef): Promise<GetAnswer | undefined> {
+    this.#assertOpen()
+    const at = pathRef(ref)
+    const [route, fields] = 'id' in at ? (['get', { id: at.id }] as const) : (['getByKey', { ...at }] as const)
+    const found = (await this.#answered({ route, path: pathOf(route, fields) })) as {
+      outcome?: unknown
+      state?: unknown
+    }
+    if (found.outcome === 'missing') return undefined
+    return found.state === 'ended' ? (found as GetAnswer) : fromWire(found as Wired<TaskView>)
+  }
+
+  async *list(input: ListInput = {}): AsyncGenerator<ListedTask, void, undefined> {
+    this.#assertOpen()
+    const { query, limit } = listQuery(input)
+    let { cursor } = input
+    for (let left = limit; left > 0;) {
+      this.#assertOpen()
+      const page = { ...query, cursor, limit: Math.min(left, pageTasks) }
+      const { body } = await this.#call({ route: 'list', path: pathOf('list', {}, page) })
+      const { tasks, cursor: next } = body as { tasks: WireListed[]; cursor?: string }
+      for (const task of tasks) yield fromWire<ListedTask>(task)
+      left -= tasks.length
+      if (next === undefined) return
+      cursor = next
+    }
+  }
+
+  /** Leases tasks and runs the handler in this process: see puller.ts. */
+  async handle<Name extends QueueName<Queues>>(
+    queue: Name,
+    handler: Handler<PayloadOutput<Queues, Name>, Queues>,
+    options: HandleOptions = {},
+  ): Promise<HandlerHandle> {
+    this.#assertOpen()
+    checkQueueName(queue)
+    if (this.#pullers.has(queue)) {
+      throw refuse('HW_HANDLER_EXISTS', `queue '${queue}' has a handler in this client already; stop it first`)
+    }
+    const puller = new Puller(this as unknown as Client, queue, handler as Handler, options)
+    this.#pullers.set(queue, puller)
+    return {
+      stop: async () => {
+        if (this.#pullers.get(queue) === puller) this.#pullers.delete(queue)
+        await puller.stop()
+      },
+    }
+  }
+
+  async lease<Name extends QueueName<Queues>>(
+    queue: Name,
+    input: LeaseInput = {},
+  ): Promise<LeasedTask<PayloadOutput<Queues, Name>>[]> {
+    this.#assertOpen()
+    checkQueueName(queue)
+    const {
+      max = 1,
+      lease,
+      wait,
+      signal,
+    } = checkFields(input, ['max', 'lease', 'wait', 'signal'], 'lease') as LeaseInput
+    if (!Number.isInteger(max) || max < 1 || max > limits.leaseTasksMax) {
+      throw refuse('HW_INVALID_OPTIONS', `max must be a whole number from 1 to ${limits.leaseTasksMax}`)
+    }
+    if (signal !== undefined && typeof signal.addEventListener !== 'function') {
+      throw refuse('HW_INVALID_OPTIONS', 'signal must be an AbortSignal')
+    }
+    if (lease !== undefined) parseDurationWithin(lease, 'lease', limits.leaseMsMin, limits.leaseMsMax)
+    const waitMs = parseDurationWithin(wait ?? 0, 'wait', 0, limits.leaseWaitMsMax)
+    if (isAborted(signal)) return []
+    const body = JSON.stringify({ max, lease, wait })
+    try {
+      const answer = await this.#call({ route: 'lease', path: pathOf('lease', { queue }), body, waitMs, signal })
+      const { tasks } = answer.body as { tasks: WireLeased[] }
+      return tasks.map((task) => fromWire<LeasedTask<PayloadOutput<Queues, Name>>>(task as never))
+    } catch (error) {
+      // As in the engine: whoever gives up gets no task, and a task on its way goes back when the daemon sees that.
+      if (isAborted(signal)) return []
+      throw error
+    }
+  }
+
+  async ack<Name extends QueueName<Queues>>(
+    token: string,
+    input: AckInput<TaskOf<Queues, Name>> = {},
+  ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
+    this.#assertOpen()
+    return (await this.#answerLease('ack', `{${ackFields(token, input as AckInput)}}`)) as { outcome: 'acked' }
+  }
+
+  async ackMany(
+    answers: readonly ({ token: string } & AckInput)[],
+  ): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]> {
+    this.#assertOpen()
+    const texts = answers.map(({ token, ...input }) => `{${ackFields(token, input)}}`)
+    const all: ({ readonly outcome: 'acked' } | LateAnswer)[] = []
+    for (let from = 0; from < texts.length; from += limits.leaseTasksMax) {
+      const body = `{"answers":[${texts.slice(from, from + limits.leaseTasksMax).join(',')}]}`
+      const answer = await this.#call({ route: 'ackMany', path: pathOf('ackMany'), body })
+      all.push(...(answer.body as { answers: { outcome: 'acked' }[] }).answers)
+    }
+    return all
+  }
+
+  async nack(token: string, input: NackInput = {}): Promise<{ readonly outcome: 'nacked' } | LateAnswer> {
+    this.#assertOpen()
+    const { retryAt, delay, dead, error } = checkFields(
+      input,
+      ['retryAt', 'delay', 'dead', 'error'],
+      'nack',
+    ) as NackInput
+    if (error !== undefined && typeof error !== 'string') throw refuse('HW_INVALID_OPTIONS', 'error must be text')
+    if (dead !== undefined && typeof dead !== 'boolean')
+      throw refuse('HW_INVALID_OPTIONS', 'dead must be true or false')
+    if ([retryAt !== undefined, delay !== undefined, dead === true].filter(Boolean).length > 1) {
+      throw refuse('HW_INVALID_OPTIONS', 'give one of retryAt, delay and dead')
+    }
+    if (delay !== undefined) parseDuration(delay, 'delay')
+    const at = retryAt === undefined ? undefined : parseInstant(retryAt, 'retryAt')
+    const body = JSON.stringify({ token: checkToken(token), retryAt: at, delay, dead, error })
+    return (await this.#answerLease('nack', body)) as { outcome: 'nacked' }
+  }
+
+  async extend(token: string, lease: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer> {
+    this.#assertOpen()
+    parseDurationWithin(lease, 'lease', limits.leaseMsMin, limits.leaseMsMax)
+    const body = JSON.stringify({ token: checkToken(token), lease })
+    return (await this.#answerLease('extend', body)) as { outcome: 'extended' }
+  }
+
+  async pause(queue: string): Promise<void> {
+    await this.#post('pause', { queue: checkQueueName(queue) })
+  }
+
+  async resume(queue: string): Promise<void> {
+    await this.#post('resume', { queue: checkQueueName(queue) })
+  }
+
+  async stats(): Promise<Stats> {
+    this.#assertOpen()
+    return (await this.#call({ route: 'stats', path: pathOf('stats') })).body as Stats
+  }
+
+  async calendar(
+    range: { from?: InstantInput | undefined; to?: InstantInput | undefined } = {},
+  ): Promise<CalendarHour[]> {
+    this.#assertOpen()
+    const { from, to } = checkFields(range, ['from', 'to'], 'calendar') as typeof range
+    const query = {
+      from: from === undefined ? undefined : parseInstant(from, 'from'),
+      to: to === undefined ? undefined : parseInstant(to, 'to'),
+    }
+    const { body } = await this.#call({ route: 'calendar', path: pathOf('calendar', {}, query) })
+    return (body as { hours: CalendarHour[] }).hours
+  }
+
+  /** What happens in the daemon, as it happens, over lost connections: see event-stream.ts. */
+  events(input: EventsInput = {}): AsyncIterable<ClientEvent> {
+    this.#assertOpen()
+    return events(this.#transport, input)
+  }
+
+  /** Settings of a queue, as the daemon keeps them (docs/http-api.md, docs/webhooks.md). */
+  async settings(queue: string): Promise<Readonly<Record<string, unknown>>> {
+    this.#assertOpen()
+    const path = pathOf('getSettings', { queue: checkQueueName(queue) })
+    return (await this.#call({ route: 'getSettings', path })).body as Record<string, unknown>
+  }
+
+  /** Replaces them, durably; what is left out has its default. */
+  setSettings(queue: string, settings: object): Promise<Readonly<Record<string, unknown>>> {
+    return this.#post('putSettings', { queue: checkQueueName(queue) }, settings) as Promise<Record<string, unknown>>
+  }
+
+  /** Stops: handlers get `drain` (default 10 s) to end. What the daemon does goes on. Idempotent. */
+  close(options: { drain?: Duration | undefined } = {}): Promise<void> {
+    const drainMs = parseDuration(options.drain ?? '10s', 'drain')
+    this.#closing ??= this.#close(drainMs)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const pullers = [...this.#pullers.values()]
+    const ended = Promise.all(pullers.map((puller) => puller.stop()))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)))
+    await Promise.race([ended, late])
+    clearTimeout(timer)
+    this.#isClosed = true
+    for (const puller of pullers) puller.abort(new Error('the client is closing'))
+    await this.#transport.close()
+    this.#resolveClosed({ reason: 'closed' })
+  }
+
+  async *#listDead(filter: DeadFilter & { limit?: number | undefined }): AsyncGenerator<DeadView, void, undefined> {
+    this.#assertOpen()
+    const { queue, limit = Infinity } = checkFields(
+      filter,
+      ['queue', 'limit'],
+      'a filter of dead letters',
+    ) as typeof filter
+    if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
+      throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of dead letters')
+    }
+    if (queue !== undefined) checkQueueName(queue)
+    let cursor: string | undefined
+    for (let left = limit; left > 0;) {
+      this.#assertOpen()
+      const page = { queue, cursor, limit: Math.min(left, pageTasks) }
+      const { body } = await this.#call({ route: 'listDead', path: pathOf('listDead', {}, page) })
+      const { deadLetters, cursor: next } = body as { deadLetters: Wired<DeadView>[]; cursor?: string }
+      for (const letter of deadLetters) yield fromWire<DeadView>(letter)
+      left -= deadLetters.length
+      if (next === undefined) return
+      cursor = next
+    }
+  }
+
+  #call(request: Request): Promise<Answer> {
+    return this.#transport.call(request)
+  }
+
+  /** What the daemon answers, also where it says by a status that nothing was done. */
+  async #answered(request: Request): Promise<object> {
+    try {
+      return (await this.#call(request)).body as object
+    } catch (error) {
+      return answerOf(error)
+    }
+  }
+
+  #answerLease(route: 'ack' | 'nack' | 'extend', body: string): Promise<object> {
+    return this.#answered({ route, path: pathOf(route), body })
+  }
+
+  async #post(
+    route: 'redrive' | 'purge' | 'pause' | 'resume' | 'putSettings',
+    parameters: Readonly<Record<string, string>>,
+    body?: object,
+  ): Promise<unknown> {
+    this.#assertOpen()
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    return (await this.#call({ route, path: pathOf(route, parameters), body: text })).body
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw refuse('HW_CLOSED', 'the client is closed; nothing was done')
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
+function ackFields(token: string, input: AckInput): string {
+  const { next } = checkFields(input, ['next'], 'ack') as AckInput
+  const text = `"token":${JSON.stringify(checkToken(token))}`
+  return next === undefined ? text : `${text},"next":${taskText(next, Date.now())}`
+}
+
+function checkToken(token: unknown): string {
+  if (typeof token === 'string' && /^[0-9a-z]{14}\.[0-9a-z]{1,11}$/u.test(token)) return token
+  throw refuse('HW_INVALID_TOKEN', 'a lease is answered by its token, a string from `lease`')
+}
+
+/** An empty filter means all of them, which over the wire has to be said. */
+function deadTarget(target: TaskRef | DeadFilter): object {
+  if (typeof target === 'string' || (typeof target === 'object' && target !== null && 'key' in target)) {
+    return pathRef(target)
+  }
+  if (typeof target !== 'object' || target === null) {
+    throw refuse(
+      'HW_INVALID_REF',
+      'dead letters are named by an id, by { queue, key } or by a filter such as { queue }',
+    )
+  }
+  const { queue } = checkFields(target, ['queue'], 'a filter of dead letters') as DeadFilter
+  return queue === undefined ? { all: true } : { queue: checkQueueName(queue) }
+}
+
+function tooLarge(what: string): HourwheelError {
+  return refuse('HW_BATCH_TOO_LARGE', `a batch of ${what} is too large; nothing was scheduled`)
+}
