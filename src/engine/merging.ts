@@ -15,7 +15,7 @@ export interface MergeLimits {
   readonly deadEntriesMin: number
 }
 
-export const mergeLimits: MergeLimits = { filesMin: 96, filesAtOnce: 64, deadEntriesMin: 10_000 }
+export const mergeLimits: MergeLimits = { filesMin: 48, filesAtOnce: 32, deadEntriesMin: 10_000 }
 /** For logs so small that they would never have as many segments: those of simulations. */
 export const mergeLimitsTiny: MergeLimits = { filesMin: 16, filesAtOnce: 10, deadEntriesMin: 200 }
 

@@ -72,7 +72,7 @@ export function parseOptions(options: EngineOptions): EngineSettings {
     nearBytesMax: wholeIn(options.nearBytesMax ?? 256 << 20, 64 << 10, 2 ** 40, 'nearBytesMax'),
     aheadMs: wholeIn(parseDuration(options.ahead ?? '10m', 'ahead'), 2_000, 86_400_000, 'ahead'),
     walFileBytes: wholeIn(options.walFileBytes ?? 16 << 20, 8 << 10, 256 << 20, 'walFileBytes'),
-    walFilesMax: wholeIn(options.walFilesMax ?? 4, 1, 64, 'walFilesMax'),
+    walFilesMax: wholeIn(options.walFilesMax ?? 2, 1, 64, 'walFilesMax'),
     payloadBytesMax: wholeIn(
       options.payloadBytesMax ?? limits.payloadBytesMax,
       0,

@@ -45,7 +45,7 @@ export interface EngineOptions<Queues extends QueueMap = QueueMap> {
   ahead?: Duration | undefined
   /** Size of one log file. Default 16 MiB. */
   walFileBytes?: number | undefined
-  /** Log files kept before the oldest is moved into segments. Default 4. */
+  /** Log files kept before the oldest is moved into segments. Default 2. */
   walFilesMax?: number | undefined
   /** Largest payload. Default 64 KiB, at most 1 MiB. */
   payloadBytesMax?: number | undefined

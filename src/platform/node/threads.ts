@@ -1,7 +1,8 @@
 /**
  * Jobs in one worker thread, which starts with the first job.
  *
- * A few jobs run at once and overlap while they wait for their I/O. An idle thread does not keep the process running.
+ * A few jobs run at once and overlap while they wait for their I/O. An idle thread does not keep the process running, and
+ * ends after a while.
  * When the thread dies, the jobs in it and those that wait for it fail with THREAD_DIED; the next one starts another.
  */
 
@@ -11,6 +12,10 @@ import type { Threads } from '../ports.ts'
 import type { JobMessage, JobWorkerData } from './job-worker.ts'
 
 const jobsAtOnceMax = 4
+/** A thread that has had nothing to do for so long ends: it holds some 50 MiB, and starts in as many milliseconds. */
+const idleMs = 5_000
+/** Jobs make garbage that is short-lived: more room for it would only be held. */
+const youngMiB = 8
 
 /** `jobsModule`: a compiled module that exports `jobs`; without one, every job is refused. */
 export function createNodeThreads(jobsModule: URL | undefined): Threads {
@@ -54,8 +59,10 @@ function startPool(jobsModule: URL): Piscina<JobMessage, JobOutcome> {
   const workerData: JobWorkerData = { jobsModule: jobsModule.href }
   const pool = new Piscina<JobMessage, JobOutcome>({
     filename: new URL('./job-worker.js', import.meta.url).href,
-    minThreads: 1,
+    minThreads: 0,
     maxThreads: 1,
+    idleTimeout: idleMs,
+    resourceLimits: { maxYoungGenerationSizeMb: youngMiB },
     concurrentTasksPerWorker: jobsAtOnceMax,
     workerData,
     // The thread waits for several jobs and for their I/O: it must not block until the next message.
