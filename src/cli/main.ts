@@ -9,15 +9,12 @@ import { addDeadCommand } from './dead.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { report } from './failures.ts'
 import { addGetCommand } from './get.ts'
-import { addInspectCommand } from './inspect.ts'
 import { addListCommand } from './list.ts'
 import { addPauseCommand, addResumeCommand } from './pause.ts'
 import { addRescheduleCommand } from './reschedule.ts'
 import { addRunCommand } from './run.ts'
 import { addScheduleCommand } from './schedule.ts'
-import { addServeCommand } from './serve.ts'
 import { addStatsCommand } from './stats.ts'
-import { addVerifyCommand } from './verify.ts'
 import { packageVersion } from './version.ts'
 
 // `hourwheel list | head` is no failure.
@@ -32,7 +29,6 @@ const program = new Command('hourwheel')
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
-addServeCommand(program)
 addRunCommand(program)
 addScheduleCommand(program)
 addGetCommand(program)
@@ -44,13 +40,22 @@ addResumeCommand(program)
 addDeadCommand(program)
 addStatsCommand(program)
 addCalendarCommand(program)
-addInspectCommand(program)
 addDoctorCommand(program)
-addVerifyCommand(program)
 addCompletionCommand(program)
+for (const add of await heavyCommands()) add(program)
 
 try {
   await program.parseAsync()
 } catch (error) {
   report(error)
+}
+
+/** Commands that bring the daemon or the engine along, which takes a while to load: only when none of the others is meant. */
+async function heavyCommands(): Promise<((program: Command) => void)[]> {
+  if (program.commands.some((command) => command.name() === process.argv[2] && command.name() !== 'completion'))
+    return []
+  const { addInspectCommand } = await import('./inspect.ts')
+  const { addServeCommand } = await import('./serve.ts')
+  const { addVerifyCommand } = await import('./verify.ts')
+  return [addServeCommand, addInspectCommand, addVerifyCommand]
 }
