@@ -4,6 +4,7 @@ import { backlog } from './backlog.ts'
 import type { Benchmark } from './benchmark.ts'
 import { far } from './far.ts'
 import { fire } from './fire.ts'
+import { http } from './http.ts'
 import { memory } from './memory.ts'
 import { schedule } from './schedule.ts'
 import { storm } from './storm.ts'
@@ -17,4 +18,5 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
   storm,
   backlog,
   threads: threadsBenchmark,
+  http,
 }

@@ -111,6 +111,8 @@ export class EventFeed {
       next: this.#placeAfter(response, typeof last === 'string' ? last : undefined),
     }
     this.#readers.add(reader)
+    // A connection that breaks while it is written to is its client's business.
+    response.on('error', () => undefined)
     response.on('drain', () => this.#pump(reader))
     response.on('close', () => this.#readers.delete(reader))
     this.#pump(reader)

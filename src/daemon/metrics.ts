@@ -40,8 +40,7 @@ export class Metrics {
   readonly #gauges = new Map<string, Gauge>()
   readonly #requests: Counter
   readonly #requestSeconds: Histogram
-  readonly #counted = new Map<string, { inc: () => void }>()
-  readonly #timed = new Map<string, { observe: (seconds: number) => void }>()
+  readonly #routes = new Map<string, { answers: Float64Array; timed: { observe: (seconds: number) => void } }>()
   readonly #accepted: Counter
   readonly #ended: Counter
   readonly #syncs: Counter
@@ -95,26 +94,21 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** An answer has been sent. */
+  /** An answer has been sent. Counted here, and told when asked for. */
   answered(name: RouteName | 'none', status: number, tookMs: number): void {
-    const key = `${name} ${Math.floor(status / 100)}`
-    let counted = this.#counted.get(key)
-    if (counted === undefined) {
-      counted = this.#requests.labels(name, `${Math.floor(status / 100)}xx`)
-      this.#counted.set(key, counted)
+    let figures = this.#routes.get(name)
+    if (figures === undefined) {
+      figures = { answers: new Float64Array(6), timed: this.#requestSeconds.labels(name) }
+      this.#routes.set(name, figures)
     }
-    counted.inc()
-    let timed = this.#timed.get(name)
-    if (timed === undefined) {
-      timed = this.#requestSeconds.labels(name)
-      this.#timed.set(name, timed)
-    }
-    timed.observe(tookMs / 1_000)
+    figures.answers[Math.floor(status / 100)]!++
+    figures.timed.observe(tookMs / 1_000)
   }
 
   async text(): Promise<string> {
     const stats = await this.#parts.engine.stats()
     this.#readQueues(stats)
+    this.#readRequests()
     await this.#readGauges(stats)
     return this.#registry.metrics()
   }
@@ -183,6 +177,15 @@ export class Metrics {
     this.#gauge('webhook_openings', 'How often its breaker has opened', ['queue'])
     this.#gauge('webhook_serving', 'Whether tasks are sent to the webhook of a queue', ['queue'])
     this.#gauge('event_readers', 'Clients that listen to events')
+  }
+
+  #readRequests(): void {
+    this.#requests.reset()
+    for (const [route, { answers }] of this.#routes) {
+      for (const [hundreds, count] of answers.entries()) {
+        if (count > 0) this.#requests.inc({ route, status: `${hundreds}xx` }, count)
+      }
+    }
   }
 
   #readQueues({ queues }: Stats): void {

@@ -51,8 +51,10 @@ export function encodeMsgpack(value: unknown): Uint8Array {
   return packr.pack(value)
 }
 
-/** Text of a body in UTF-8, or a refusal. */
+/** Text of a body in UTF-8, or a refusal. The strict decoder is slow to start; most bodies never need it. */
 export function bodyText(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  if (!text.includes('\ufffd')) return text
   try {
     return utf8.decode(bytes)
   } catch {

@@ -80,7 +80,11 @@ const taskFields = {
 }
 const whenNote = 'Give one of `at` and `delay`.'
 
-const task = object('Task', { queue: queueName, ...taskFields, key: optional(taskKey) }, whenNote)
+const task = object(
+  'Task',
+  { queue: queueName, ...taskFields, key: optional(taskKey), ifGeneration: optional(count) },
+  whenNote,
+)
 const taskOfKey = object('TaskOfKey', taskFields, `${whenNote} Queue and key are in the path.`)
 
 const liveState = oneOf(['pending', 'leased', 'dead'])

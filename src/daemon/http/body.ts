@@ -40,13 +40,15 @@ export class BodyReader {
       let chunks: Buffer[] | undefined
       let bytes = 0
       let paidBytes = 0
-      const end = (error: HourwheelError | undefined): void => {
+      let isOver = false
+      // Listeners stay where they are: taking them off costs more than all the rest.
+      const end = (error: HourwheelError): void => {
+        isOver = true
         this.#usedBytes -= paidBytes
-        paidBytes = 0
-        request.off('data', take).off('end', done).off('close', gone)
-        if (error !== undefined) reject(error)
+        reject(error)
       }
-      const take = (chunk: Buffer): void => {
+      request.on('data', (chunk: Buffer) => {
+        if (isOver) return
         bytes += chunk.length
         if (bytes > bytesMax) return end(tooLarge(bytesMax))
         const over = bytes - freeBytes - paidBytes
@@ -58,13 +60,16 @@ export class BodyReader {
         if (first === undefined) first = chunk
         else if (chunks === undefined) chunks = [first, chunk]
         else chunks.push(chunk)
-      }
-      const done = (): void => {
-        end(undefined)
+      })
+      request.on('end', () => {
+        if (isOver) return
+        isOver = true
+        this.#usedBytes -= paidBytes
         resolve(chunks === undefined ? (first ?? none) : Buffer.concat(chunks, bytes))
-      }
-      const gone = (): void => end(refuse('HW_REQUEST_TIMEOUT', 'the body ended before it was complete'))
-      request.on('data', take).on('end', done).on('close', gone)
+      })
+      request.on('close', () => {
+        if (!isOver) end(refuse('HW_REQUEST_TIMEOUT', 'the body ended before it was complete'))
+      })
     })
   }
 }

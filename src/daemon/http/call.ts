@@ -48,7 +48,8 @@ export function problem(error: HourwheelError, extra: ProblemExtra = {}): Reply 
 
 export function send(response: ServerResponse, { status, body, type = 'application/json', headers }: Reply): void {
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
-  const head = ['content-type', type, 'content-length', String(bytes), 'cache-control', 'no-store']
+  const head = ['content-type', type, 'content-length', String(bytes)]
+  if (response.req.method === 'GET') head.push('cache-control', 'no-store')
   if (headers !== undefined) for (const text of headers) head.push(text)
   response.writeHead(status, head)
   response.end(response.req.method === 'HEAD' ? undefined : body)

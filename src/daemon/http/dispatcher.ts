@@ -50,8 +50,6 @@ export class Dispatcher {
 
   #handle(gate: Gate, request: IncomingMessage, response: ServerResponse): void {
     const startedMs = performance.now()
-    // A connection that breaks while it is written to is the client's business.
-    response.on('error', () => undefined)
     const url = request.url!
     const mark = url.indexOf('?')
     const path = mark < 0 ? url : url.slice(0, mark)
