@@ -16,6 +16,7 @@ import { hourMs, hourOf } from '../model/units.ts'
 import type { Clock } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Exclusive } from './exclusive.ts'
+import { FarRowScratch } from './far-row-scratch.ts'
 import type { LogBodies } from './log-bodies.ts'
 import { Promotion } from './promotion.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
@@ -46,6 +47,7 @@ export interface PromoterParts {
 export class Promoter {
   readonly #parts: PromoterParts
   readonly #stepBytesMax: number
+  readonly #scratch = new FarRowScratch()
   #running = false
   #again = false
   #stopped = false
@@ -132,7 +134,6 @@ export class Promoter {
   }
 
   async #step(queues: readonly QueueRuntime[]): Promise<void> {
-    const { tiers } = this.#parts
     const targetAt = Math.max(this.#parts.clock.wallMs(), this.#oldestMs) + this.#parts.aheadMs
     let fromAt = Infinity
     let fromId = Infinity
@@ -156,7 +157,11 @@ export class Promoter {
       committing: false,
       added: [],
     }
-    const promotion = new Promotion({ ...this.#parts, bytesMax: this.#stepBytesMax, tiers }, pass, hour)
+    const promotion = new Promotion(
+      { ...this.#parts, bytesMax: this.#stepBytesMax, scratch: this.#scratch },
+      pass,
+      hour,
+    )
     const reached = await promotion.run(fromAt, fromId)
     this.promotedCount += promotion.promotedCount
     queues.forEach((queue, index) => {

@@ -13,6 +13,7 @@ import type { Clock } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { SegmentMerge } from '../storage/segments/segment-merge.ts'
 import { tier } from '../wheel/task-table.ts'
+import type { FarRowScratch } from './far-row-scratch.ts'
 import type { LogBodies } from './log-bodies.ts'
 import type { SegmentSet } from './segment-set.ts'
 import { cutFor } from './selection.ts'
@@ -54,6 +55,7 @@ export interface PromotionParts {
   readonly bodies: LogBodies
   readonly segments: SegmentSet
   readonly bytesMax: number
+  readonly scratch: FarRowScratch
 }
 
 /** Bytes that a far row is taken for before its record is read. */
@@ -200,12 +202,10 @@ export class Promotion {
     const { table } = tiers
     const bag = tiers.farHours.get(hour)
     const tasks: Found[] = []
+    const { scratch } = this.#parts
+    scratch.start(bag?.count ?? 0)
     if (bag === undefined || bag.count === 0) return { tasks, cutAt: Infinity, cutId: Infinity }
     const wanted = Math.ceil(bytesMax / farRowBytesGuess)
-    let orderAts = new Float64Array(Math.max(16, bag.count))
-    let ids = new Float64Array(orderAts.length)
-    let rows = new Int32Array(orderAts.length)
-    let count = 0
     for (let position = bag.count - 1; position >= 0; position--) {
       if ((position & 1023) === 0 && this.#turn.isOver()) await this.#turn.next()
       if (position >= bag.count) continue
@@ -215,17 +215,9 @@ export class Promotion {
       const orderAt = tiers.orderAt(row)
       const id = tiers.idOf(row)
       if (orderAt > pass.targetAt || queue.covers(orderAt, id)) continue
-      if (count === rows.length) {
-        orderAts = grownFloat(orderAts)
-        ids = grownFloat(ids)
-        const grownRows = new Int32Array(rows.length * 2)
-        grownRows.set(rows)
-        rows = grownRows
-      }
-      orderAts[count] = orderAt
-      ids[count] = id
-      rows[count++] = row
+      scratch.add(orderAt, id, row)
     }
+    const { count, orderAts, ids, rows } = scratch
     const cut = cutFor(orderAts, ids, count, wanted)
     for (let i = 0; i < count; i++) {
       const orderAt = orderAts[i]!
@@ -313,10 +305,4 @@ export class Promotion {
       blocks.release(task.block, task.bytes)
     }
   }
-}
-
-function grownFloat(values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
-  const grown = new Float64Array(values.length * 2)
-  grown.set(values)
-  return grown
 }

@@ -27,7 +27,7 @@ class SpareBuffers {
 
   /** Nothing may read or write the buffer any more, the disk neither. */
   give(buffer: Buffer): void {
-    if (this.#keptBytes + buffer.length > keptBytesMax) return
+    if (buffer.length === 0 || this.#keptBytes + buffer.length > keptBytesMax) return
     this.#spare.push(buffer)
     this.#keptBytes += buffer.length
   }

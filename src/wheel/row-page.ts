@@ -14,6 +14,10 @@ const sparseSlotsAtStart = 4
 const sparseEntriesMax = 768
 const sparseEntriesAgain = 384
 
+/** Cells of dense pages that turned sparse, for the next that turns dense: 16 KiB each, which a queue that drains would leave behind by the hundred. */
+const spareDense: Int32Array<ArrayBuffer>[] = []
+const spareDenseMax = 64
+
 export class RowPage {
   count = 0
   private cells = new Int32Array(sparseSlotsAtStart * 2).fill(-1)
@@ -72,7 +76,7 @@ export class RowPage {
 
   private makeDense(): void {
     const old = this.cells
-    const cells = new Int32Array(pageOrdinals).fill(-1)
+    const cells = (spareDense.pop() ?? new Int32Array(pageOrdinals)).fill(-1)
     for (let at = 0; at < old.length; at += 2) if (old[at] !== -1) cells[old[at]!] = old[at + 1]!
     this.cells = cells
   }
@@ -89,6 +93,7 @@ export class RowPage {
       cells[to + 1] = wasDense ? old[at]! : old[at + 1]!
     }
     this.cells = cells
+    if (wasDense && spareDense.length < spareDenseMax) spareDense.push(old)
   }
 }
 

@@ -8,6 +8,7 @@
 import { refuse } from '../../model/errors.ts'
 import { homeHourOf, ordinalLimit, ordinalOf, packId } from '../../model/ids.ts'
 import { crc32 } from '../../platform/checksum.ts'
+import { spareBuffers } from '../spare-buffers.ts'
 import { placeSeed } from './segment-format.ts'
 
 const pageRows = 512
@@ -92,6 +93,12 @@ export class DirectoryBuilder {
       : { ordinalMin: ordinalOf(ids[0]!), ordinalMax: ordinalOf(ids[ids.length - 1]!) }
   }
 
+  /** Lets go of its memory: the segment is done. */
+  release(): void {
+    this.#native.release()
+    this.#foreign.release()
+  }
+
   /** Writes the pages at `at`, for a directory that will lie at `offset` of the file. */
   write(into: Buffer, at: number, seed: number, offset: number): void {
     this.#native.write(into, at, seed, offset, nativeRowBytes)
@@ -100,64 +107,92 @@ export class DirectoryBuilder {
   }
 }
 
+const rowsAtStart = 64
+const bytesPerRow = 24
+
 class RunBuilder {
   count = 0
-  #ids = new Float64Array(64)
-  #blocks = new Uint16Array(64)
-  #queues = new Uint16Array(64)
-  #sorted = new Float64Array(0)
-  #rows = new Uint32Array(64)
+  #columns = columnsFor(rowsAtStart)
 
   add(id: number, block: number, queue: number): void {
-    if (this.count === this.#ids.length) this.#grow()
-    this.#ids[this.count] = id
-    this.#blocks[this.count] = block
-    this.#queues[this.count++] = queue
+    if (this.count === this.#columns.ids.length) this.#grow()
+    const { ids, blocks, queues } = this.#columns
+    ids[this.count] = id
+    blocks[this.count] = block
+    queues[this.count++] = queue
   }
 
   #grow(): void {
-    const size = this.#ids.length * 2
-    const ids = new Float64Array(size)
-    ids.set(this.#ids)
-    this.#ids = ids
-    const blocks = new Uint16Array(size)
-    blocks.set(this.#blocks)
-    this.#blocks = blocks
-    const queues = new Uint16Array(size)
-    queues.set(this.#queues)
-    this.#queues = queues
-    this.#rows = new Uint32Array(size)
+    const { bytes, ids, blocks, queues } = this.#columns
+    this.#columns = columnsFor(ids.length * 2)
+    this.#columns.ids.set(ids)
+    this.#columns.blocks.set(blocks)
+    this.#columns.queues.set(queues)
+    spareBuffers.give(bytes)
+  }
+
+  /** Nothing can be added any more. */
+  release(): void {
+    this.count = 0
+    spareBuffers.give(this.#columns.bytes)
+    this.#columns = columnsFor(0)
   }
 
   /** Sorted numbers are cheap, sorting with a comparator is not: so sort the ids alone, then find each row's place. */
   sort(): Float64Array {
     const { count } = this
-    const sorted = this.#ids.slice(0, count).sort()
+    const { ids, rows } = this.#columns
+    const sorted = this.#columns.sorted.subarray(0, count)
+    sorted.set(ids.subarray(0, count))
+    sorted.sort()
     for (let index = 1; index < count; index++) {
       if (sorted[index - 1] !== sorted[index]) continue
       throw refuse('HW_INTERNAL', `two entries of one hour of a segment have the id ${sorted[index]}`)
     }
-    for (let row = 0; row < count; row++) this.#rows[lowerBound(sorted, count, this.#ids[row]!)] = row
-    this.#sorted = sorted
+    for (let row = 0; row < count; row++) rows[lowerBound(sorted, count, ids[row]!)] = row
     return sorted
   }
 
   write(into: Buffer, at: number, seed: number, offset: number, rowBytes: number): void {
+    const { sorted, rows, blocks, queues } = this.#columns
     for (let first = 0; first < this.count; first += pageRows) {
       const start = at
       at += crcBytes
       const end = Math.min(this.count, first + pageRows)
       for (let index = first; index < end; index++) {
-        const id = this.#sorted[index]!
-        const row = this.#rows[index]!
+        const id = sorted[index]!
+        const row = rows[index]!
         if (rowBytes === foreignRowBytes) at = into.writeUInt32LE(homeHourOf(id), at)
         at = into.writeUInt32LE(ordinalOf(id), at)
-        at = into.writeUInt16LE(this.#blocks[row]!, at)
-        at = into.writeUInt16LE(this.#queues[row]!, at)
+        at = into.writeUInt16LE(blocks[row]!, at)
+        at = into.writeUInt16LE(queues[row]!, at)
       }
       into.writeUInt32LE(crc32(into.subarray(start + crcBytes, at), placeSeed(seed, offset)), start)
       offset += at - start
     }
+  }
+}
+
+interface RunColumns {
+  /** All of them. */
+  readonly bytes: Buffer
+  readonly ids: Float64Array
+  readonly sorted: Float64Array
+  readonly rows: Uint32Array
+  readonly blocks: Uint16Array
+  readonly queues: Uint16Array
+}
+
+function columnsFor(rows: number): RunColumns {
+  const bytes = rows === 0 ? Buffer.alloc(0) : spareBuffers.take(rows * bytesPerRow)
+  const { buffer } = bytes
+  return {
+    bytes,
+    ids: new Float64Array(buffer, 0, rows),
+    sorted: new Float64Array(buffer, rows * 8, rows),
+    rows: new Uint32Array(buffer, rows * 16, rows),
+    blocks: new Uint16Array(buffer, rows * 20, rows),
+    queues: new Uint16Array(buffer, rows * 22, rows),
   }
 }
 

@@ -204,6 +204,7 @@ export class SegmentWriter {
 
   /** Nothing is written from them any more. */
   #giveBuffers(): void {
+    this.#directory.release()
     spareBuffers.give(this.#buffer)
     spareBuffers.give(this.#spare)
     this.#buffer = this.#spare = nothing
