@@ -120,7 +120,7 @@ function fishOption({ names, description, value }: OptionNode): string {
           ? ' -r -F'
           : value === 'directory'
             ? " -x -a '(__fish_complete_directories)'"
-            : ` -x -a ${quoted((value as readonly string[]).join(' '))}`
+            : ` -x -a ${quoted(value.join(' '))}`
   return `${flags.join(' ')}${takes} -d ${quoted(description)}`
 }
 

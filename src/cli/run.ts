@@ -11,7 +11,7 @@ import { access, constants } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { loadHandlers, registerHandlers } from '../daemon/handler-module.ts'
 import type { Engine } from '../model/engine.ts'
-import { CommandFailed, rememberDirectory } from './failures.ts'
+import { CommandFailed, rememberDirectory, report } from './failures.ts'
 import { parseHumanDelay } from './human-time.ts'
 import { LiveView } from './live-view.ts'
 import { grouped, say } from './output.ts'
@@ -62,7 +62,11 @@ The module, handlers.js:
 
 Ctrl-C lets running attempts end; a second one ends at once. Nothing that was accepted is lost by either.`,
     )
-    .action(run)
+    .action(async (options: Options) => {
+      await run(options).catch(report)
+      // A handler that did not end in time must not keep the process.
+      process.exit()
+    })
 }
 
 async function run(options: Options): Promise<void> {

@@ -1,77 +1,98 @@
-/** The `hourwheel` program of the built package, as a user types it. */
+/** The `hourwheel` program of the built package: usage, help, hints, terminals, and verify's exit codes. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { openEngine as OpenEngine } from '../../src/index.ts'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { builtEngine, hourwheel, objectsOf, program, scratch } from './hourwheel.ts'
 
-const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-const index = new URL('../../dist/index.js', import.meta.url).href
-const directory = mkdtempSync(join(tmpdir(), 'hourwheel-cli-'))
-let id = ''
-
-function hourwheel(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' })
-  return { code: status, out: stdout, err: stderr }
-}
+const directory = scratch()
+const dir = join(directory, 'data')
 
 beforeAll(async () => {
-  const { openEngine } = (await import(index)) as { openEngine: typeof OpenEngine }
-  const engine = await openEngine({ dir: directory })
-  const tasks = Array.from({ length: 5 }, (_, n) => ({ queue: 'email', delay: `${n + 1}d`, payload: { n } }))
-  const receipts = await engine.scheduleMany(tasks)
-  id = receipts[0]!.id
+  const engine = await builtEngine(dir)
+  await engine.scheduleMany(
+    Array.from({ length: 5 }, (_, n) => ({ queue: 'email', delay: `${n + 1}d`, payload: { n } })),
+  )
   await engine.close()
 })
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-
-describe('hourwheel', () => {
-  it('verify finds a sound directory sound', () => {
-    expect(hourwheel('verify', '--dir', directory)).toMatchObject({ code: 0, err: '' })
-    const found = JSON.parse(hourwheel('verify', '--dir', directory, '--json').out) as object
-    expect(found).toMatchObject({ sound: true, tasks: 5, problems: [] })
+describe('what was typed', () => {
+  it('is refused with exit code 2, and what was meant is guessed', () => {
+    const typo = hourwheel(['schedul'])
+    expect(typo).toMatchObject({ code: 2, out: '' })
+    expect(typo.err).toContain('Did you mean schedule?')
+    expect(hourwheel(['list', '--dirr', 'x']).err).toContain('Did you mean --dir?')
+    expect(hourwheel(['list', 'too', 'many', '--dir', dir])).toMatchObject({ code: 2 })
   })
 
-  it('list, get and stats show what is in it', () => {
-    const lines = hourwheel('list', '--dir', directory, '--json').out.trim().split('\n')
-    expect(lines.map((line) => (JSON.parse(line) as { payload: unknown }).payload)).toEqual(
-      [0, 1, 2, 3, 4].map((n) => ({ n })),
-    )
-    expect(hourwheel('list', '--dir', directory, '--limit', '2').out.trim().split('\n')).toHaveLength(2)
-    expect(JSON.parse(hourwheel('get', id, '--dir', directory, '--json').out)).toMatchObject({
-      id,
-      state: 'pending',
-      queue: 'email',
+  it('helps with examples', () => {
+    const said = hourwheel(['schedule', '--help'])
+    expect(said).toMatchObject({ code: 0, err: '' })
+    expect(said.out).toContain("--at 'tomorrow 9am'")
+    expect(hourwheel(['--version']).out).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  it('is answered with the next command to try', async () => {
+    const nowhere = hourwheel(['stats', '--dir', join(directory, 'nowhere')])
+    expect(nowhere).toMatchObject({ code: 2, out: '' })
+    expect(nowhere.err).toContain('HW_DIRECTORY_UNUSABLE')
+    expect(nowhere.err).toContain('try: hourwheel schedule')
+    expect(hourwheel(['stats']).err).toContain('--dir')
+
+    const engine = await builtEngine(dir)
+    const locked = hourwheel(['stats', '--dir', dir])
+    await engine.close()
+    expect(locked).toMatchObject({ code: 2, out: '' })
+    expect(locked.err).toContain(`HW_DIRECTORY_LOCKED: ${dir} is open already, by process ${process.pid}`)
+    expect(locked.err).toContain('--socket')
+  })
+})
+
+describe('on a terminal', () => {
+  const onTerminal = (env: Record<string, string>, ...args: string[]): string => {
+    const command = [process.execPath, program, ...args].join(' ')
+    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+      encoding: 'utf8',
+      env: { ...process.env, TERM: 'xterm', NO_COLOR: '', COLUMNS: '100', ...env },
     })
-    expect(JSON.parse(hourwheel('stats', '--dir', directory, '--json').out)).toMatchObject({ total: { pending: 5 } })
-    expect(hourwheel('stats', '--dir', directory).out).toContain('email')
+    return stdout
+  }
+  const hasScript = spawnSync('script', ['--version']).status === 0
+
+  it.skipIf(!hasScript)('there are tables with titles, and colour only where it is wanted', () => {
+    const shown = onTerminal({}, 'list', '--dir', dir)
+    expect(shown).toMatch(/id\S* +\S*fires/)
+    expect(shown).toContain('in 23 h')
+    expect(shown).toContain('\u001b[1m')
+    const plain = onTerminal({ NO_COLOR: '1' }, 'list', '--dir', dir)
+    expect(plain).toMatch(/^id +fires +state +attempt +queue +payload/m)
+    expect(plain).not.toContain('\u001b[')
+  })
+})
+
+it('what is opened many times stays small', async () => {
+  for (let count = 0; count < 25; count++) await (await builtEngine(dir)).close()
+  const [stats] = objectsOf(hourwheel(['stats', '--dir', dir, '--json']))
+  expect((stats!['wal'] as { files: number }).files).toBeGreaterThan(24)
+  expect(readdirSync(dir).filter((name) => name.startsWith('wal-')).length).toBeLessThan(10)
+})
+
+describe('verify', () => {
+  it('finds a sound directory sound', () => {
+    expect(hourwheel(['verify', '--dir', dir])).toMatchObject({ code: 0, err: '' })
+    const { out } = hourwheel(['verify', '--dir', dir, '--json'])
+    expect(JSON.parse(out)).toMatchObject({ sound: true, tasks: 5, problems: [] })
   })
 
-  it('says what is wrong with what was typed, and what there is', () => {
-    expect(hourwheel('verify')).toMatchObject({ code: 2 })
-    expect(hourwheel('verify').err).toContain('--dir')
-    expect(hourwheel('nonsense').code).toBe(2)
-    expect(hourwheel('--help')).toMatchObject({ code: 0 })
-    expect(hourwheel('get', 'nonsense', '--dir', directory)).toMatchObject({ code: 2 })
-    expect(hourwheel('get', 'nonsense', '--dir', directory).err).toContain('HW_INVALID_REF')
-    expect(hourwheel('stats', '--dir', join(directory, 'nowhere')).err).toContain('HW_DIRECTORY_UNUSABLE')
-    expect(hourwheel('list', '--dir', directory, '--limit', 'many').code).toBe(2)
-    const stranger = `${id.slice(0, 4)}zzzz0${id.slice(9)}`
-    expect(hourwheel('get', stranger, '--dir', directory)).toMatchObject({ code: 1 })
-  })
-
-  it('verify exits with 1 and names file and offset of damage', () => {
-    const name = readdirSync(directory).find((file) => file.startsWith('wal-'))!
-    const path = join(directory, name)
+  it('exits with 1 and names file and offset of damage', () => {
+    const name = readdirSync(dir).find((file) => file.startsWith('wal-'))!
+    const path = join(dir, name)
     const bytes = readFileSync(path)
     const damaged = Buffer.from(bytes)
     damaged[64 + 64 + 20] = damaged[64 + 64 + 20]! ^ 0xff
     writeFileSync(path, damaged)
-    const { code, out } = hourwheel('verify', '--dir', directory)
+    const { code, out } = hourwheel(['verify', '--dir', dir])
     writeFileSync(path, bytes)
     expect(code).toBe(1)
     expect(out).toContain(name)
