@@ -52,10 +52,11 @@ export async function checkpointJob(disk: Disk, random: Random, input: Checkpoin
   }
 }
 
-async function writeKept(
+/** Writes records that were kept into segments by ranges of hours. */
+export async function writeKept(
   disk: Disk,
   random: Random,
-  input: CheckpointInput,
+  input: Omit<CheckpointInput, 'logFile' | 'offsets'>,
   kept: KeptRecords,
 ): Promise<SegmentMeta[]> {
   const segments: SegmentMeta[] = []

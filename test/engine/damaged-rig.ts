@@ -22,6 +22,17 @@ export async function busyDirectory(seed: number, rounds = 60): Promise<BusyDire
   return { rig, live, dead }
 }
 
+const made = new Map<string, Promise<BusyDirectory>>()
+
+/** The same directory, made once, on a machine of its own each time. */
+export async function busyCopy(seed: number, rounds: number): Promise<BusyDirectory> {
+  const key = `${seed} ${rounds}`
+  let busy = made.get(key)
+  if (busy === undefined) made.set(key, (busy = busyDirectory(seed, rounds)))
+  const { rig, live, dead } = await busy
+  return { rig: new Rig({}, rig.machine.fork('keepAll')), live, dead }
+}
+
 /** Schedules, cancels, moves, kills, redrives. */
 export async function fill(rig: Rig, seed: number, rounds: number): Promise<void> {
   const random = new SeededRandom(seed)

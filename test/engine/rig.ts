@@ -19,9 +19,9 @@ export class Rig {
   engine!: Engine
   readonly options: EngineOptions
 
-  constructor(options: Partial<EngineOptions> = {}, machine: Partial<SimulatedMachineOptions> = {}) {
+  constructor(options: Partial<EngineOptions> = {}, machine: Partial<SimulatedMachineOptions> | SimulatedMachine = {}) {
     this.options = { ...smallOptions, ...options }
-    this.machine = new SimulatedMachine({ seed: 1, jobs, ...machine })
+    this.machine = machine instanceof SimulatedMachine ? machine : new SimulatedMachine({ seed: 1, jobs, ...machine })
   }
 
   static async open(

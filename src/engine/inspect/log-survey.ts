@@ -16,7 +16,11 @@ import { IdMap } from './id-map.ts'
 export class LogReading {
   readonly inLog: IdMap = new IdMap()
   readonly deadInLog: IdMap = new IdMap()
+  /** What the log says has ended, or is a dead letter. */
+  readonly goneInLog: IdMap = new IdMap()
   lastLsn = 0
+  /** A head has said counters and calendar. */
+  hasHead = false
   wallMsMax = 0
   hasGaps = false
   readonly #ledger: Ledger
@@ -59,6 +63,7 @@ export class LogReading {
         const { cause, from, homeHour, ordinal, queue, placeHour, leftHour } = record
         ledger.applyPut(cause, from, homeHour, ordinal, queue, placeHour, leftHour, lsn, true)
         this.deadInLog.delete(packId(homeHour, ordinal))
+        this.goneInLog.delete(packId(homeHour, ordinal))
         this.inLog.set(packId(homeHour, ordinal), lsn)
         return
       }
@@ -75,15 +80,18 @@ export class LogReading {
         ledger.applyEnd(record.how, record.from, record.homeHour, record.ordinal, record.queue, record.placeHour)
         this.inLog.delete(packId(record.homeHour, record.ordinal))
         this.deadInLog.delete(packId(record.homeHour, record.ordinal))
+        this.goneInLog.set(packId(record.homeHour, record.ordinal), lsn)
         return
       case 'dead':
         ledger.applyDead(record.from, record.homeHour, record.ordinal, record.queue, record.placeHour, lsn)
         this.inLog.delete(packId(record.homeHour, record.ordinal))
         this.deadInLog.set(packId(record.homeHour, record.ordinal), lsn)
+        this.goneInLog.set(packId(record.homeHour, record.ordinal), lsn)
         return
       case 'purge':
         ledger.applyPurge(record.homeHour, record.ordinal, record.queue)
         this.deadInLog.delete(packId(record.homeHour, record.ordinal))
+        this.goneInLog.set(packId(record.homeHour, record.ordinal), lsn)
         return
       case 'queue':
         ledger.applyQueue(record.queue, record.name, record.paused)
@@ -92,6 +100,7 @@ export class LogReading {
         ledger.applyRetire(record.oldestHour)
         return
       case 'head':
+        this.hasHead = true
         applyHead(ledger, record)
         return
       case 'clean':
@@ -116,7 +125,7 @@ function applyHead(ledger: Ledger, head: HeadRecord): void {
 }
 
 /** A queue whose name was lost gets one that says so. */
-function nameQueue(ledger: Ledger, number: number): void {
+export function nameQueue(ledger: Ledger, number: number): void {
   if (ledger.queues[number] === undefined) ledger.applyQueue(number, `lost-name-${number}`, false)
 }
 

@@ -44,6 +44,10 @@ export interface Survey {
   /** Live tasks whose newest version is in the log, and dead letters: id -> LSN. */
   readonly inLog: IdMap
   readonly deadInLog: IdMap
+  /** What the log says has ended, or is a dead letter. */
+  readonly goneInLog: IdMap
+  /** Counters and calendar are known. */
+  readonly hasHead: boolean
   readonly lastLsn: number
   readonly wallMsMax: number
   readonly openCountMax: number
@@ -79,6 +83,8 @@ export async function surveyDirectory(disk: Disk, directory: string): Promise<Su
     knowsWhatCounts: isWhole || !neededSnapshot,
     inLog: reading.inLog,
     deadInLog: reading.deadInLog,
+    goneInLog: reading.goneInLog,
+    hasHead: reading.hasHead,
     lastLsn: reading.lastLsn,
     wallMsMax: reading.wallMsMax,
     openCountMax: Math.max(manifest?.openCount ?? 0, 0, ...names.map((name) => parseLogFileName(name)?.openCount ?? 0)),
