@@ -55,7 +55,8 @@ async function heavyCommands(): Promise<((program: Command) => void)[]> {
   if (program.commands.some((command) => command.name() === process.argv[2] && command.name() !== 'completion'))
     return []
   const { addInspectCommand } = await import('./inspect.ts')
+  const { addSalvageCommand } = await import('./salvage.ts')
   const { addServeCommand } = await import('./serve.ts')
   const { addVerifyCommand } = await import('./verify.ts')
-  return [addServeCommand, addInspectCommand, addVerifyCommand]
+  return [addServeCommand, addInspectCommand, addVerifyCommand, addSalvageCommand]
 }

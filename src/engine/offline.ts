@@ -5,9 +5,11 @@
 
 import { absolutePath } from '../platform/node/node-disk.ts'
 import { createNodePlatform, type NodePlatform } from '../platform/node/node-platform.ts'
+import { salvageDirectory, type SalvageOptions, type SalvageReport } from './salvage/salvage.ts'
 import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
 
+export type { SalvageReport } from './salvage/salvage.ts'
 export type { Verification } from './verify.ts'
 export type { Inspection, InspectLine, InspectOptions } from './inspect/inspect.ts'
 
@@ -22,6 +24,15 @@ export function inspect(dir: string, options: InspectOptions, onLine: OnLine): P
  */
 export function verify(dir: string, progress?: VerifyProgress): Promise<Verification> {
   return onPlatform((platform) => verifyDirectory(platform, absolutePath(dir), progress))
+}
+
+/**
+ * Makes a sound directory of a damaged one: the originals are copied aside first, and what is gone is told by file and number
+ * of tasks. Killed at any time, the old or the new one is in place, and it can be run again.
+ */
+export function salvage(dir: string, options: SalvageOptions = {}): Promise<SalvageReport> {
+  const aside = options.aside === undefined ? undefined : absolutePath(options.aside)
+  return onPlatform((platform) => salvageDirectory(platform, absolutePath(dir), { ...options, aside }))
 }
 
 async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {
