@@ -5,8 +5,10 @@
  * Each thread has its own. What is in a buffer that was taken is whatever was in it.
  */
 
-/** More than this is not kept: a checkpoint needs half more than its log file has. */
-const keptBytesMax = 32 << 20
+/** More than this is not kept: a checkpoint of one hour needs two and a half times what its log file has. */
+const keptBytesMax = 48 << 20
+
+const roundBytes = 1 << 20
 
 class SpareBuffers {
   readonly #spare: Buffer[] = []
@@ -19,7 +21,9 @@ class SpareBuffers {
       const { length } = this.#spare[at]!
       if (length >= bytesMin && (best < 0 || length < this.#spare[best]!.length)) best = at
     }
-    if (best < 0) return Buffer.allocUnsafeSlow(bytesMin)
+    // Rounded, so that what is needed next time, a little more perhaps, has room in it as well.
+    if (best < 0)
+      return Buffer.allocUnsafeSlow(bytesMin < roundBytes ? bytesMin : Math.ceil(bytesMin / roundBytes) * roundBytes)
     const [found] = this.#spare.splice(best, 1)
     this.#keptBytes -= found!.length
     return found!

@@ -154,7 +154,10 @@ export class SegmentWriter {
     const complete = this.#blockAt < 0 ? this.#at : this.#blockAt
     await this.#writing
     const full = this.#buffer
-    if (this.#spare.length < full.length) this.#spare = Buffer.allocUnsafeSlow(full.length)
+    if (this.#spare.length < full.length) {
+      spareBuffers.give(this.#spare)
+      this.#spare = spareBuffers.take(full.length)
+    }
     full.copy(this.#spare, 0, complete, this.#at)
     this.#buffer = this.#spare
     this.#spare = full
@@ -278,8 +281,9 @@ export class SegmentWriter {
 
   #makeRoom(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#at + bytes))
+    const grown = spareBuffers.take(Math.max(this.#buffer.length * 2, this.#at + bytes))
     this.#buffer.copy(grown, 0, 0, this.#at)
+    spareBuffers.give(this.#buffer)
     this.#buffer = grown
   }
 }
