@@ -84,7 +84,7 @@ export const examples: Readonly<Record<RouteName, Example>> = {
   list: {
     query: { queue: 'email', limit: '1' },
     status: 200,
-    answer: { tasks: [{ ...view, cursor: `${fireAt}.${exampleId}` }] },
+    answer: { tasks: [{ ...view, cursor: `${fireAt}.${exampleId}` }], cursor: `${fireAt}.${exampleId}` },
   },
   get: { path: { id: exampleId }, status: 200, answer: view },
   cancel: { path: { id: exampleId }, status: 200, answer: { outcome: 'cancelled', generation: 0, lsn: 57 } },
@@ -179,6 +179,7 @@ export const examples: Readonly<Record<RouteName, Example>> = {
       nearBytes: 412,
       segments: { files: 0, bytes: 0, tasks: 0 },
       checkpoints: 0,
+      merges: 0,
       clock: { held: false },
       healthy: true,
       incarnation: 1,

@@ -151,7 +151,8 @@ function operation(name: RouteName, route: Route, components: Record<string, Jso
   }
   const responses: Record<string, Json> = {}
   for (const [status, schema] of Object.entries(shape.answers)) {
-    responses[status] = answer(schema, example.status === Number(status) ? example.answer : undefined, components)
+    const shown = example.status === Number(status) ? example.answer : undefined
+    responses[status] = answer(route, schema, shown, components)
   }
   return {
     operationId: name,
@@ -165,7 +166,12 @@ function operation(name: RouteName, route: Route, components: Record<string, Jso
   }
 }
 
-function answer(schema: SchemaName | 'text' | 'document', example: unknown, components: Record<string, Json>): Json {
+function answer(
+  route: Route,
+  schema: SchemaName | 'text' | 'document',
+  example: unknown,
+  components: Record<string, Json>,
+): Json {
   const shown = example === undefined ? {} : { example }
   if (schema === 'text')
     return { description: 'Text', content: { 'text/plain': { schema: { type: 'string' }, ...shown } } }
@@ -173,7 +179,7 @@ function answer(schema: SchemaName | 'text' | 'document', example: unknown, comp
     return { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } }
   }
   return {
-    description: 'Done, and on disk',
+    description: route.method === 'GET' ? 'The answer' : 'Done, and on disk',
     content: { 'application/json': { schema: refer(schemas[schema], components), ...shown } },
   }
 }

@@ -1,7 +1,7 @@
 /** Routes of single tasks and batches: schedule, put by key, get, cancel, reschedule, list. */
 
 import type { Engine } from '../../model/engine.ts'
-import { refuse } from '../../model/errors.ts'
+import { HourwheelError, refuse } from '../../model/errors.ts'
 import type { CancelAnswer, Receipt, RescheduleAnswer, TaskInput, TaskRef } from '../../model/hourwheel.ts'
 import { limits } from '../../model/limits.ts'
 import { batchFormats, decodeBatch } from '../../protocol/batch-bodies.ts'
@@ -24,21 +24,20 @@ export function taskRoutes(engine: Engine): Readonly<Record<TaskRoutes | KeyRout
     get: (call) => getOne(engine, idOf(call), call),
     cancel: (call) => cancelOne(engine, idOf(call)),
     reschedule: (call) => rescheduleOne(engine, idOf(call), call),
-    putByKey: (call) => engine.schedule(taskOfKey(call)).then(scheduled),
+    putByKey: (call) => putByKey(engine, call),
     getByKey: (call) => getOne(engine, keyRefOf(call), call),
     cancelByKey: (call) => cancelOne(engine, keyRefOf(call)),
     rescheduleByKey: (call) => rescheduleOne(engine, keyRefOf(call), call),
   }
 }
 
+/** The engine's words for what is wrong with ids and names are better than a pattern. */
 function idOf({ parameters }: Call): string {
-  return valid('taskId', parameters['id'], 'the id in the path')
+  return parameters['id'] ?? ''
 }
 
 export function queueOf({ parameters }: Call): string {
-  const queue = parameters['queue']
-  // The engine's words for it are better than a pattern.
-  return queue ?? ''
+  return parameters['queue'] ?? ''
 }
 
 function keyRefOf(call: Call): TaskRef {
@@ -76,6 +75,18 @@ function batchOf({ request, body, query }: Call): TaskInput[] {
     'HW_UNSUPPORTED_MEDIA_TYPE',
     `a batch is application/json, application/x-ndjson or application/vnd.msgpack, not '${media.slice(0, 40)}'`,
   )
+}
+
+async function putByKey(engine: Engine, call: Call): Promise<Reply> {
+  try {
+    return scheduled(await engine.schedule(taskOfKey(call)))
+  } catch (error) {
+    // The same refusal, but of a condition that the request has made.
+    const isCondition = call.request.headers['if-none-match'] !== undefined
+    if (isCondition && error instanceof HourwheelError && error.code === 'HW_KEY_EXISTS')
+      return problem(error, { status: 412 })
+    throw error
+  }
 }
 
 /** PUT: what the headers ask for decides what happens to a task that is there. */
