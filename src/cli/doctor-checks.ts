@@ -118,12 +118,15 @@ function overdue({ overdueOldestMs }: Stats): Finding {
 }
 
 function checkQueue(name: string, queue: QueueStats, isServed: boolean): Finding[] {
-  const { due, paused, handled } = queue
+  const { due, paused, handled, overdueOldestMs } = queue
   if (due === 0) return []
   const check = `queue ${name}`
   if (paused) return [warning(check, `paused, with ${grouped(due)} due`, `hourwheel resume ${name}`)]
   if (isServed && !handled) {
-    return [problem(check, `${grouped(due)} are due and nobody handles them`, 'start what handles or leases from it')]
+    const found = `${grouped(due)} are due and nobody handles them`
+    // Those who lease come and go.
+    const judge = overdueOldestMs < overdueMsMax ? warning : problem
+    return [judge(check, found, 'start what handles or leases from it')]
   }
   return isServed
     ? []

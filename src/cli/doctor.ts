@@ -5,7 +5,7 @@ import { HourwheelError } from '../model/errors.ts'
 import { checkDirectory, checkStats, checkVersions, fine, problem, type Finding } from './doctor-checks.ts'
 import { exitCode, hintFor } from './failures.ts'
 import { clean, colors, print, printJson } from './output.ts'
-import { onTarget, withTarget, type TargetOptions } from './target.ts'
+import { onTarget, resolveTarget, withTarget, type TargetOptions } from './target.ts'
 
 export function addDoctorCommand(program: Command): void {
   withTarget(program.command('doctor').description('look for what commonly goes wrong, and say what to do'))
@@ -21,12 +21,12 @@ export function addDoctorCommand(program: Command): void {
 }
 
 async function examine(options: TargetOptions): Promise<Finding[]> {
-  const { dir } = options
+  const { dir } = resolveTarget(options)
   const findings = [checkVersions(), ...(dir === undefined ? [] : await checkDirectory(dir))]
   if (findings.some(({ level, check }) => level === 'problem' && check !== 'disk space')) return findings
   try {
     const stats = await onTarget(options, (wheel) => wheel.stats())
-    findings.push(fine('opens', `for the ${stats.openCount}th time`), ...checkStats(stats, dir === undefined))
+    findings.push(fine('opens', `opening number ${stats.openCount}`), ...checkStats(stats, dir === undefined))
   } catch (error) {
     if (!(error instanceof HourwheelError)) throw error
     findings.push(problem('opens', `${error.code}: ${error.message}`, hintFor(error) ?? 'see docs/errors.md'))

@@ -27,7 +27,7 @@ export class CommandFailed extends Error {
 /** Codes that speak of the data, not of the call or the machine. */
 const dataCodes: ReadonlySet<ErrorCode> = new Set(['HW_CORRUPT', 'HW_KEY_EXISTS'])
 
-/** What the target is, for hints; set once it is known. */
+/** The directory that is worked on, for hints; set once it is known. */
 const place: { dir: string | undefined } = { dir: undefined }
 
 export function rememberDirectory(dir: string | undefined): void {
@@ -63,7 +63,12 @@ export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefi
   const dir = place.dir === undefined ? '--dir <directory>' : `--dir ${place.dir}`
   switch (code) {
     case 'HW_DIRECTORY_LOCKED':
-      return 'the same command with --socket or --url of the process that has it open, instead of --dir; or stop that process'
+      return `the same command on the process that has it open: --socket ${place.dir ?? '<directory>'}/hourwheel.sock, or its --url`
+    case 'HW_UNREACHABLE':
+      return 'hourwheel serve --dir <directory>, if none runs; or --dir, if nobody has the directory open'
+    case 'HW_UNAUTHORIZED':
+    case 'HW_FORBIDDEN':
+      return '--token-file, or HOURWHEEL_TOKEN, with a token of that scope'
     case 'HW_CORRUPT':
       return `hourwheel verify ${dir}, which names every file that is damaged`
     case 'HW_FORMAT_NEWER':

@@ -2,19 +2,24 @@
 /** The `hourwheel` program: one command a file. Exit codes: 0 fine, 1 the data says no, 2 it could not be done. */
 
 import { Command } from 'commander'
+import { addBatchCommand } from './batch.ts'
 import { addCalendarCommand } from './calendar.ts'
 import { addCancelCommand } from './cancel.ts'
 import { addCompletionCommand } from './completion.ts'
+import { addContextCommand } from './context.ts'
 import { addDeadCommand } from './dead.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { report } from './failures.ts'
 import { addGetCommand } from './get.ts'
+import { addAckCommand, addExtendCommand, addLeaseCommand, addNackCommand } from './lease.ts'
 import { addListCommand } from './list.ts'
 import { addPauseCommand, addResumeCommand } from './pause.ts'
 import { addRescheduleCommand } from './reschedule.ts'
 import { addRunCommand } from './run.ts'
 import { addScheduleCommand } from './schedule.ts'
+import { addSettingsCommand } from './settings.ts'
 import { addStatsCommand } from './stats.ts'
+import { addTailCommand } from './tail.ts'
 import { packageVersion } from './version.ts'
 
 // `hourwheel list | head` is no failure.
@@ -31,6 +36,7 @@ const program = new Command('hourwheel')
 
 addRunCommand(program)
 addScheduleCommand(program)
+addBatchCommand(program)
 addGetCommand(program)
 addListCommand(program)
 addCancelCommand(program)
@@ -40,6 +46,13 @@ addResumeCommand(program)
 addDeadCommand(program)
 addStatsCommand(program)
 addCalendarCommand(program)
+addTailCommand(program)
+addLeaseCommand(program)
+addAckCommand(program)
+addNackCommand(program)
+addExtendCommand(program)
+addSettingsCommand(program)
+addContextCommand(program)
 addDoctorCommand(program)
 addCompletionCommand(program)
 for (const add of await heavyCommands()) add(program)

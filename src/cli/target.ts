@@ -1,24 +1,92 @@
 /**
- * What a command works on: a data directory that nobody has open. The engine is opened on it without handlers, so that
- * nothing fires, and closed again when the command is done.
+ * What a command works on: a daemon, by URL or Unix socket, or a data directory that nobody has open. On a directory the engine
+ * is opened without handlers, so that nothing fires, and closed again when the command is done.
+ *
+ * What counts, first to last: --dir, --url, --socket or --context; HOURWHEEL_URL or HOURWHEEL_SOCKET; the context in use. The
+ * token comes from --token-file, HOURWHEEL_TOKEN, or the file that the context names; never from the command line itself.
  *
  * Commands are written against `Hourwheel`, so that they need not know what is behind it.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import type { Client } from '../client/client.ts'
 import type { Engine, Hourwheel } from '../model/engine.ts'
+import { contextNamed, readContexts, type Context } from './contexts.ts'
 import { CommandFailed, rememberDirectory } from './failures.ts'
 import { say } from './output.ts'
 
-export interface TargetOptions {
+export interface DaemonOptions {
+  readonly url?: string
+  readonly socket?: string
+  readonly tokenFile?: string
+  readonly context?: string
+}
+
+export interface TargetOptions extends DaemonOptions {
   readonly dir?: string
 }
 
 /** Adds the options that say what to work on. */
 export function withTarget(command: Command): Command {
-  return command.option('--dir <directory>', 'the data directory, which no engine has open')
+  return withDaemon(command.option('--dir <directory>', 'a data directory that no engine has open'))
+}
+
+/** The same for what only a daemon can do. */
+export function withDaemon(command: Command): Command {
+  return command
+    .option('--url <url>', 'of a daemon, such as http://127.0.0.1:8400')
+    .option('--socket <socket>', 'Unix socket of a daemon')
+    .option('--token-file <file>', 'a file with the token for it')
+    .option('--context <name>', 'a target saved by hourwheel context')
+}
+
+export interface Target extends Context {
+  readonly token: string | undefined
+}
+
+/** Exactly one of `dir`, `url` and `socket` is in it. */
+export function resolveTarget(options: TargetOptions): Target {
+  const { dir, url, socket, context } = options
+  const given = Object.entries({ dir, url, socket, context }).filter(([, value]) => value !== undefined)
+  if (given.length > 1) {
+    throw new CommandFailed(`give one of ${given.map(([name]) => `--${name}`).join(' and ')}`)
+  }
+  const { HOURWHEEL_URL = '', HOURWHEEL_SOCKET = '' } = process.env
+  if (context !== undefined) return withToken(contextNamed(readContexts(), context), options)
+  if (given.length === 1) {
+    return withToken(Object.fromEntries(given) as Context, options)
+  }
+  if (HOURWHEEL_URL !== '') return withToken({ url: HOURWHEEL_URL }, options)
+  if (HOURWHEEL_SOCKET !== '') return withToken({ socket: HOURWHEEL_SOCKET }, options)
+  const contexts = readContexts()
+  if (contexts.used !== undefined) return withToken(contextNamed(contexts, contexts.used), options)
+  throw new CommandFailed(
+    'say what to work on: --dir <directory>, --url <url>, --socket <path> or --context <name>',
+    'hourwheel context add local --dir ./data --use, which saves it for all commands',
+  )
+}
+
+function withToken(target: Context, { tokenFile = target.tokenFile }: TargetOptions): Target {
+  const { HOURWHEEL_TOKEN = '' } = process.env
+  const fromEnvironment = HOURWHEEL_TOKEN === '' ? undefined : HOURWHEEL_TOKEN
+  return { ...target, token: tokenFile === undefined ? fromEnvironment : readToken(tokenFile) }
+}
+
+/** The token alone, or the first of a daemon's own file, which has `<scope> <token>` lines. */
+function readToken(file: string): string {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+    if ((statSync(file).mode & 0o044) !== 0) say(`note: others can read ${file}; take that right away (chmod 600)`)
+  } catch (error) {
+    throw new CommandFailed(`--token-file: ${(error as Error).message}`)
+  }
+  const lines = text.split('\n').map((line) => line.trim())
+  const first = lines.find((line) => line !== '' && !line.startsWith('#'))
+  if (first === undefined) throw new CommandFailed(`${file} has no token in it`)
+  return first.replace(/^(?:read|write|admin)\s+/, '')
 }
 
 /** Runs `work` on the target. `creates`: a directory that is not there yet is made. */
@@ -27,16 +95,35 @@ export async function onTarget<T>(
   work: (wheel: Hourwheel) => Promise<T>,
   { creates = false }: { creates?: boolean } = {},
 ): Promise<T> {
-  if (options.dir === undefined) {
-    throw new CommandFailed('say what to work on: --dir <directory>', 'the same command with --dir ./data')
-  }
-  const engine = await openDirectory(options.dir, creates)
+  const target = resolveTarget(options)
+  if (target.dir === undefined) return onClient(target, work)
+  const engine = await openDirectory(target.dir, creates)
   try {
     const result = await work(engine)
     await tidy(engine)
     return result
   } finally {
     await engine.close({ drain: 0 })
+  }
+}
+
+/** The same for what only a daemon can do. */
+export async function onDaemon<T>(options: TargetOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  const target = resolveTarget(options)
+  if (target.dir === undefined) return onClient(target, work)
+  throw new CommandFailed(
+    'this needs a running daemon: give --url or --socket',
+    `hourwheel serve --dir ${target.dir}, then --socket ${target.dir}/hourwheel.sock`,
+  )
+}
+
+async function onClient<T>({ url, socket, token }: Target, work: (client: Client) => Promise<T>): Promise<T> {
+  const { connect } = await import('../client/connect.ts')
+  const client: Client = connect({ url, socket, token })
+  try {
+    return await work(client)
+  } finally {
+    await client.close({ drain: 0 })
   }
 }
 
@@ -74,7 +161,7 @@ async function openDirectory(dir: string, creates: boolean): Promise<Engine> {
   return engine
 }
 
-export function noDirectory(dir: string): CommandFailed {
+function noDirectory(dir: string): CommandFailed {
   const why = existsSync(dir) ? 'it has no MANIFEST' : 'there is no such directory'
   return new CommandFailed(
     `HW_DIRECTORY_UNUSABLE: ${dir} is not a data directory of hourwheel: ${why}`,

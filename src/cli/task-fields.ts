@@ -85,16 +85,20 @@ export async function taskOf(queue: string, options: TaskOptions): Promise<TaskI
 async function payloadOf({ payload, bytes }: TaskOptions): Promise<unknown> {
   if (payload !== undefined && bytes !== undefined) throw new CommandFailed('give either --payload or --bytes')
   if (bytes !== undefined) return new Uint8Array(await readInput(bytes, '--bytes'))
-  if (payload === undefined) return undefined
-  const isElsewhere = payload === '-' || payload.startsWith('@')
-  const text = isElsewhere ? (await readInput(payload.replace(/^@/, ''), '--payload')).toString() : payload
+  return payload === undefined ? undefined : readJson(payload, '--payload')
+}
+
+/** JSON as it is, from a file by @, or from standard input by -. */
+export async function readJson(given: string, what: string): Promise<unknown> {
+  const isElsewhere = given === '-' || given.startsWith('@')
+  const text = isElsewhere ? (await readInput(given.replace(/^@/, ''), what)).toString() : given
   try {
     return JSON.parse(text) as unknown
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new CommandFailed(
-      `--payload is no JSON: ${why}`,
-      `--payload '{"to":"ada@example.com"}', with text in double quotes; or --payload @file`,
+      `${what} is no JSON: ${why}`,
+      `${what} '{"to":"ada@example.com"}', with text in double quotes; or ${what} @file`,
     )
   }
 }
