@@ -9,11 +9,12 @@ import { UsersProject } from './users-project.ts'
 const project = new UsersProject()
 afterAll(() => project.remove())
 
-const programs = ['embedded.ts', 'chain.ts', 'debounce-by-key.ts', 'fake-clock.test.ts']
+const programs = ['embedded.ts', 'chain.ts', 'debounce-by-key.ts', 'worker-threads.ts', 'fake-clock.test.ts']
 let compiled: string
 
 beforeAll(() => {
-  for (const name of programs) project.write(name, readFileSync(join(root, 'examples', name), 'utf8'))
+  for (const name of [...programs, 'thumbnail.mjs'])
+    project.write(name, readFileSync(join(root, 'examples', name), 'utf8'))
   for (const page of ['docs/testing.md', 'docs/typed-queues.md']) {
     for (const { name, code } of examplesOf(page)) project.write(`docs/${name}.test.ts`, code)
   }
@@ -69,6 +70,11 @@ test('examples/embedded.ts, twice on the same data', () => {
 
 test('examples/chain.ts', () => {
   expect(project.node('chain.js')).toBe('ada: reminder\nada: last call\nada: the end\n')
+}, 120_000)
+
+test('examples/worker-threads.ts draws its pictures and ends', () => {
+  const said = project.node('worker-threads.js', '--once')
+  expect(said).toMatch(/^12 pictures in .*; this thread was never busy for more than \d+ ms\n$/)
 }, 120_000)
 
 test('examples/debounce-by-key.ts', () => {

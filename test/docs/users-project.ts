@@ -53,8 +53,8 @@ export class UsersProject {
     return this.#run(process.execPath, tool('vitest/vitest.mjs'), 'run')
   }
 
-  node(path: string): string {
-    return this.#run(process.execPath, path)
+  node(path: string, ...args: string[]): string {
+    return this.#run(process.execPath, path, ...args)
   }
 
   /** Runs a program that goes on for ever until all patterns were seen in what it says; answers that. */

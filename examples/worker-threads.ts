@@ -2,7 +2,7 @@
  * Handlers in worker threads: pictures are computed in two threads while this one stays free. Keeps its directory, and draws
  * one more round of pictures each time; with --once it uses a directory of its own and removes it.
  *
- *   node examples/worker-threads.mjs [--dir DIR] [--once]
+ * After `npm run build`: `npx tsx examples/worker-threads.ts`, or `node examples/worker-threads.ts` from Node 22.18 on.
  */
 
 import { mkdtemp, mkdir, readdir, rm } from 'node:fs/promises'
@@ -23,7 +23,11 @@ process.env.OUTBOX = pictures
 const engine = await openEngine({ dir: join(directory, 'engine') })
 const count = 12
 let done = 0
-const allDone = new Promise((resolve) => engine.on('succeeded', () => ++done === count && resolve()))
+const allDone = new Promise<void>((resolve) => {
+  engine.on('succeeded', () => {
+    if (++done === count) resolve()
+  })
+})
 
 // Resolves once the module is loaded. Four at once, in two threads; one that takes longer than 30 s fails and is retried.
 const module = new URL('./thumbnail.mjs', import.meta.url)
