@@ -5,6 +5,7 @@
 
 import { absolutePath } from '../platform/node/node-disk.ts'
 import { createNodePlatform, type NodePlatform } from '../platform/node/node-platform.ts'
+import { rebuildKeysOffline } from './rebuild-keys-offline.ts'
 import { salvageDirectory, type SalvageOptions, type SalvageReport } from './salvage/salvage.ts'
 import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
@@ -33,6 +34,11 @@ export function verify(dir: string, progress?: VerifyProgress): Promise<Verifica
 export function salvage(dir: string, options: SalvageOptions = {}): Promise<SalvageReport> {
   const aside = options.aside === undefined ? undefined : absolutePath(options.aside)
   return onPlatform((platform) => salvageDirectory(platform, absolutePath(dir), { ...options, aside }))
+}
+
+/** Makes the view of keys anew from the tasks, and answers how many keys were written. */
+export function rebuildKeys(dir: string, progress?: (keys: number) => void): Promise<number> {
+  return onPlatform((platform) => rebuildKeysOffline(platform, { dir: absolutePath(dir) }, progress))
 }
 
 async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {

@@ -15,7 +15,8 @@ import { tier } from '../wheel/task-table.ts'
 import type { Core } from './core.ts'
 import { keyIn } from './key-holders.ts'
 
-const changesPerWrite = 4_096
+/** The more go in together, the more of them share a page of the view. */
+const changesPerWrite = 32_768
 
 /** Answers how many keys there are. */
 export async function rebuildKeys(core: Core): Promise<number> {
