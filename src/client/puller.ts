@@ -98,9 +98,10 @@ export class Puller {
         for (const task of tasks) void this.#run(task)
         pauseMs = pauseMsMin
       } catch (error) {
-        if (signal.aborted || (error instanceof HourwheelError && error.code === 'HW_CLOSED')) break
-        const askedMs = error instanceof HourwheelError ? (error.retryAfterMs ?? 0) : 0
-        await pause(Math.max(askedMs, pauseMs), signal)
+        // A daemon that goes down says HW_CLOSED too, and when to ask again; this client does not.
+        const asked = error instanceof HourwheelError ? error : undefined
+        if (signal.aborted || (asked?.code === 'HW_CLOSED' && asked.retryAfterMs === undefined)) break
+        await pause(Math.max(asked?.retryAfterMs ?? 0, pauseMs), signal)
         pauseMs = Math.min(pauseMs * 2, pauseMsMax)
       }
     }
@@ -130,6 +131,8 @@ export class Puller {
       } catch (error) {
         failure = { error }
       }
+      // Too late, whatever it has come to: the lease is over, or about to be.
+      if (state.abortReason !== undefined) failure = { error: state.abortReason }
       await this.#answer(token, state, failure)
     } finally {
       clearTimeout(state.timer)
@@ -140,7 +143,8 @@ export class Puller {
 
   /** An answer that does not arrive is as if there were none: the task is run again when the lease is over. */
   async #answer(token: string, state: Running, failure: { readonly error: unknown } | undefined): Promise<void> {
-    const { verdict, successor } = state
+    const { successor, abortReason } = state
+    const verdict = abortReason === undefined ? state.verdict : undefined
     const error = failure === undefined ? undefined : textOf(failure.error)
     const answer = (): Promise<unknown> => {
       if (verdict?.kind === 'dead') return this.#client.nack(token, { dead: true, error: verdict.reason })

@@ -45,7 +45,6 @@ export interface Answer {
 
 const connectMs = 10_000
 const answerBytesMax = 64 << 20
-/** No answer is longer in coming than this, waiting included; the engine's own limit of a wait is a minute. */
 const failedConnects = new Set([
   'ECONNREFUSED',
   'ENOENT',
@@ -84,27 +83,25 @@ export class Transport {
     try {
       return await this.#once(request)
     } catch (error) {
-      const isLost = error instanceof HourwheelError && error.code === 'HW_OUTCOME_UNKNOWN' && error.cause !== undefined
-      if (!isRead || !isLost) throw error
+      if (!isRead || !(error instanceof LostConnection)) throw error
     }
     try {
       return await this.#once(request)
     } catch (error) {
-      const isLost = error instanceof HourwheelError && error.code === 'HW_OUTCOME_UNKNOWN' && error.cause !== undefined
-      if (!isLost) throw error
-      throw this.#unreachable(error.cause)
+      throw error instanceof LostConnection ? this.#unreachable(error.cause) : error
     }
   }
 
   async #once({ route, path, body, headers, waitMs, signal }: Request): Promise<Answer> {
     const pool = waitMs === undefined ? this.#calls : this.#waits
+    const sent = this.#headers(body, headers)
     let status: number
     let text: string
     try {
       const answer = await pool.request({
         method: routes[route].method,
         path: `${this.#base}${path}`,
-        headers: this.#headers(body, headers),
+        headers: sent,
         body: body ?? null,
         headersTimeout: this.#options.timeoutMs + (waitMs ?? 0),
         signal: signal ?? null,
@@ -121,12 +118,13 @@ export class Transport {
 
   /** Lines of a stream of events as they come; ends when the daemon ends it, and throws when the connection is lost. */
   async *stream({ path, headers, signal }: Request): AsyncGenerator<string, void, undefined> {
+    const sent = this.#headers(undefined, { accept: 'text/event-stream', ...headers })
     let answer
     try {
       answer = await this.#waits.request({
         method: 'GET',
         path: `${this.#base}${path}`,
-        headers: this.#headers(undefined, { accept: 'text/event-stream', ...headers }),
+        headers: sent,
         headersTimeout: this.#options.timeoutMs,
         // Quiet as long as nothing happens; the daemon sends a comment now and then.
         bodyTimeout: 120_000,
@@ -169,7 +167,7 @@ export class Transport {
     if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return refuse('HW_CLOSED', 'the client is closed')
     if (failedConnects.has(code)) return this.#unreachable(error)
     const message = `the connection to ${this.#options.name} failed before the answer came (${textOf(error)}); whether the call was done is not known`
-    return refuse('HW_OUTCOME_UNKNOWN', message, { cause: error })
+    return new LostConnection('HW_OUTCOME_UNKNOWN', message, { cause: error })
   }
 
   #unreachable(error: unknown): HourwheelError {
@@ -177,6 +175,9 @@ export class Transport {
     return refuse('HW_UNREACHABLE', message, { cause: error })
   }
 }
+
+/** The one whose outcome is not known because of the connection, not because the daemon has said so. */
+class LostConnection extends HourwheelError {}
 
 /** What a call answers when nothing was done because of the task's state comes with the problem. */
 const answers = new WeakMap<HourwheelError, object>()
