@@ -5,7 +5,7 @@
 
 import { parseDuration, parseDurationWithin, type Duration } from '../model/durations.ts'
 import type { Hourwheel } from '../model/engine.ts'
-import { atIndex, HourwheelError, refuse } from '../model/errors.ts'
+import { atIndex, refuse, type HourwheelError } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
 import type {
   AckInput,
@@ -71,7 +71,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt> {
     this.#assertOpen()
-    const body = taskText(task as TaskInput, Date.now())
+    const body = taskText(task, Date.now())
     return (await this.#call({ route: 'schedule', path: pathOf('schedule'), body })).body as Receipt
   }
 
@@ -205,7 +205,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     input: AckInput<TaskOf<Queues, Name>> = {},
   ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
     this.#assertOpen()
-    return (await this.#answerLease('ack', `{${ackFields(token, input as AckInput)}}`)) as { outcome: 'acked' }
+    return (await this.#answerLease('ack', `{${ackFields(token, input)}}`)) as { outcome: 'acked' }
   }
 
   async ackMany(

@@ -4,6 +4,8 @@ import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Engine as PublicEngine } from '../model/engine.ts'
 import type {
   AckInput,
+  BackupOptions,
+  BackupReport,
   CalendarHour,
   CancelAnswer,
   Closed,
@@ -31,6 +33,7 @@ import type {
 } from '../model/hourwheel.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { AnyQueues, PayloadOutput, QueueName, QueueOptions } from '../model/typed-queues.ts'
+import { backup } from './backup/backup.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
@@ -157,8 +160,8 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
 
   /** See replace-queue-settings.ts. */
   replaceSettings(queue: string, options: Omit<QueueOptions, 'payload'>): void {
-    const { assertOpen, settings, ledger, tiers } = this.#core
-    assertOpen()
+    const { settings, ledger, tiers } = this.#core
+    this.#core.assertOpen()
     const { payload } = settings.queues.get(queue) ?? {}
     const replaced = { ...parseQueueOptions(queue, options, settings.otherQueues), payload }
     settings.queues.set(queue, replaced)
@@ -175,6 +178,11 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
   async calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]> {
     this.#core.assertOpen()
     return calendarOf(this.#core, range)
+  }
+
+  /** Copies all of it, while it goes on, to a directory or a .tar file that is not there yet; an absolute path. */
+  backup(to: string, options?: BackupOptions): Promise<BackupReport> {
+    return told(backup(this.#core, to, options))
   }
 
   /** Listens to an event; answers a function that stops listening. */

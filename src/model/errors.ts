@@ -170,8 +170,10 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     remedy: 'Check the disk and the system log, then open the directory again: what was acknowledged is recovered.',
   },
   HW_OUTCOME_UNKNOWN: {
-    summary: 'The engine failed, or the connection to it was lost, while the call was under way: it may or may not have been done.',
-    remedy: 'Once it serves again, look with `get`, or repeat the call: with the same key and `keep` it takes effect once.',
+    summary:
+      'The engine failed, or the connection to it was lost, while the call was under way: it may or may not have been done.',
+    remedy:
+      'Once it serves again, look with `get`, or repeat the call: with the same key and `keep` it takes effect once.',
   },
   HW_UNREACHABLE: {
     summary: 'A client cannot connect to the daemon. The call was not done.',

@@ -211,7 +211,7 @@ export interface ModuleOptions extends HandleOptions {
 
 export interface HandlerHandle {
   /** No new attempts; resolves when the running ones have ended. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 export interface LeaseInput {
@@ -348,4 +348,20 @@ export interface DeadLetters {
 export interface Closed {
   readonly reason: 'closed' | 'failed'
   readonly error?: Error | undefined
+}
+
+export interface BackupOptions {
+  /** Hears of every piece, with the bytes that were copied so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface BackupReport {
+  readonly to: string
+  readonly files: number
+  readonly bytes: number
+  /** All records up to this one are in it, and none after it. */
+  readonly lsn: number
+  readonly incarnation: number
+  readonly queues: number
 }

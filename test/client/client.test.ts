@@ -1,12 +1,12 @@
 /** What only a client meets: connections that fail before and after, tokens, proxies, events over a restart, settings. */
 
 import { setMaxListeners } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSocketServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { connect, HourwheelError, type Client, type ClientEvent, type ConnectOptions } from '../../dist/client.js'
-import { openServed, startHere, temporaryDirectory, until, type Served } from './rig.ts'
+import { all, openServed, startHere, temporaryDirectory, until, type Served } from './rig.ts'
 
 const closing: (() => Promise<unknown> | void)[] = []
 afterEach(async () => {
@@ -77,7 +77,7 @@ describe('no answer', () => {
   })
 
   test('an answer that is cut, one that does not come, and one that is not of hourwheel', async () => {
-    let answer = (_response: import('node:http').ServerResponse): void => undefined
+    let answer = (_response: ServerResponse): void => undefined
     const url = await listening(createServer((_request, response) => answer(response)))
     const wheel = client({ url, timeout: '100ms' })
     await expect(wheel.schedule(task)).rejects.toMatchObject({ code: 'HW_OUTCOME_UNKNOWN' })
@@ -197,12 +197,7 @@ test('events, filtered, and on over a restart of the daemon', async () => {
 
 test('a wrong question for events is refused, not asked again', async () => {
   const { wheel } = await served()
-  await expect(
-    wheel
-      .events({ types: ['nonsense' as never] })
-      [Symbol.asyncIterator]()
-      .next(),
-  ).rejects.toMatchObject({
+  await expect(all(wheel.events({ types: ['nonsense' as never] }))).rejects.toMatchObject({
     code: 'HW_INVALID_REQUEST',
   })
 })

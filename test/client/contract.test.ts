@@ -304,9 +304,11 @@ describe.each(subjects)('%s', (_name, open) => {
       await wheel.nack(leased!.token, { dead: true, error: key })
     }
     const letters = await all(wheel.deadLetters.list({ queue }))
-    expect(letters.map(({ payload, error, reason }) => [payload, error, reason]).toSorted()).toEqual(
-      ['a', 'b', 'c'].map((key) => [key, key, 'asked']),
-    )
+    expect(letters.map(({ payload, error, reason }) => `${String(payload)} ${error} ${reason}`).toSorted()).toEqual([
+      'a a asked',
+      'b b asked',
+      'c c asked',
+    ])
     expect(await all(wheel.deadLetters.list({ queue, limit: 2 }))).toHaveLength(2)
     expect(await wheel.deadLetters.redrive({ queue, key: 'a' })).toEqual({ redriven: 1 })
     expect(await wheel.deadLetters.redrive({ queue, key: 'a' })).toEqual({ redriven: 0 })

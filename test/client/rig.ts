@@ -40,7 +40,7 @@ export interface Served extends Subject {
   readonly wheel: Client
   readonly daemon: Daemon
   readonly socket: string
-  client(options?: ConnectOptions): Client
+  readonly client: (options?: ConnectOptions) => Client
 }
 
 export async function openServed(settings: GivenSettings = {}): Promise<Served> {

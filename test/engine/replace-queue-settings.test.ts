@@ -71,7 +71,7 @@ test.each([
   ['a bad name', '../q', {}, 'HW_INVALID_QUEUE'],
 ])('%s is refused', async (_what, queue, options, code) => {
   const rig = await Rig.open()
-  expect(() => replaceQueueSettings(rig.engine, queue, options as object)).toThrow(expect.objectContaining({ code }))
+  expect(() => replaceQueueSettings(rig.engine, queue, options as never)).toThrow(expect.objectContaining({ code }))
   await rig.close()
   expect(() => replaceQueueSettings({} as Engine, 'q', {})).toThrow(
     expect.objectContaining({ code: 'HW_INVALID_OPTIONS' }),

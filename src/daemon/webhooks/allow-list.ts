@@ -11,7 +11,7 @@
  */
 
 import { BlockList, isIP } from 'node:net'
-import { HourwheelError, refuse, shown } from '../../model/errors.ts'
+import { refuse, shown, type HourwheelError } from '../../model/errors.ts'
 import { isPublicAddress, plainAddress } from './addresses.ts'
 
 interface Ports {
@@ -114,7 +114,7 @@ export class AllowList {
   }
 }
 
-export function portOf(url: URL): number {
+function portOf(url: URL): number {
   return url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
 }
 

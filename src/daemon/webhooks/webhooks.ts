@@ -89,10 +89,10 @@ export class Webhooks {
   async replaceSecrets(secrets: Readonly<Record<string, readonly string[]>>): Promise<void> {
     this.#secrets = checkNamed(secrets)
     // Those that had no secrets may have some now, and the other way round.
-    for (const [queue, { given, refused }] of [...this.#served]) {
-      const isRefused = this.#whyRefused(given.webhook) !== undefined
-      if (isRefused !== (refused !== undefined)) await this.set(queue, given)
-    }
+    const changed = [...this.#served].filter(
+      ([, { given, refused }]) => (this.#whyRefused(given.webhook) === undefined) !== (refused === undefined),
+    )
+    await Promise.all(changed.map(([queue, { given }]) => this.set(queue, given)))
   }
 
   views(): TargetView[] {
@@ -110,8 +110,8 @@ export class Webhooks {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#line
-    const targets = [...[...this.#served.values()].map(({ target }) => target), ...this.#ending]
-    await Promise.all(targets.map((target) => target?.destroy()))
+    for (const { target } of this.#served.values()) if (target !== undefined) this.#ending.add(target)
+    await Promise.all([...this.#ending].map((target) => target.destroy()))
     this.#served.clear()
   }
 
