@@ -6,6 +6,7 @@
  * are sent away, attempts that run get their time to end and to be answered over HTTP, then the engine closes, then the addresses.
  */
 
+import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { openEngine } from '../engine/this-machine.ts'
@@ -100,6 +101,8 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
     webhooks: () => webhooks.views(),
   })
   const ending = new AbortController()
+  // Every client that waits for tasks listens to it.
+  setMaxListeners(0, ending.signal)
   const isDraining = (): boolean => ending.signal.aborted
   const routes: Readonly<Record<RouteName, RouteHandler>> = {
     ...taskRoutes(engine),
