@@ -24,6 +24,7 @@ import type { KeyTable } from '../storage/keys/key-table.ts'
 import type { Log, LogFileInfo } from '../storage/wal/log.ts'
 import { listVersions, swapVersions } from './checkpoint-versions.ts'
 import type { Exclusive } from './exclusive.ts'
+import type { FileHolds } from './file-holds.ts'
 import { encodeLedger, type Section } from './ledger-sections.ts'
 import { walCellOf, type LogBodies } from './log-bodies.ts'
 import type { Publication } from './publication.ts'
@@ -57,6 +58,7 @@ export interface CheckpointerParts {
   /** What one checkpoint needs on a disk that is full. */
   readonly reserveBytes: number
   readonly publication: Publication
+  readonly holds: FileHolds
   /** Largest wall clock seen, to be persisted. */
   clockMs(): number
   /** Hours are not retired by a clock that is not trusted. */
@@ -154,7 +156,7 @@ export class Checkpointer {
   }
 
   async #checkpoint(file: LogFileInfo, job: SegmentJob): Promise<void> {
-    const { platform, directory, openCount, log, segments, exclusive, recorder, ledger, keys, publication } =
+    const { platform, directory, openCount, log, segments, exclusive, recorder, ledger, keys, publication, holds } =
       this.#parts
     const lsn = log.appendedLsn
     if (this.#parts.mayRetire()) this.#retireHours()
@@ -205,13 +207,14 @@ export class Checkpointer {
       this.#dropMarks()
       this.#publishing = false
       for (const meta of before.segments) {
-        if (isRetired(meta)) await platform.disk.remove(`${directory}/${segmentFileName(meta)}`)
+        if (isRetired(meta)) await holds.remove(`${directory}/${segmentFileName(meta)}`)
       }
       if (before.snapshot !== undefined) {
-        await platform.disk.remove(`${directory}/${snapshotFileName(before.snapshot.number)}`)
+        await holds.remove(`${directory}/${snapshotFileName(before.snapshot.number)}`)
       }
     })
     await this.#parts.bodies.forget(walCellOf(file.number))
+    await holds.whenLogFree()
     await log.trim(file.number)
     this.count++
     this.#parts.mayFit()

@@ -15,9 +15,12 @@ import type { Admission } from './admission.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { Merger } from './merger.ts'
 import type { Events } from './events.ts'
+import type { Exclusive } from './exclusive.ts'
+import type { FileHolds } from './file-holds.ts'
 import type { KeyHolders } from './key-holders.ts'
 import type { EngineSettings } from './options.ts'
 import type { Promoter } from './promoter.ts'
+import type { Publication } from './publication.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
 import type { Recorder } from './recorder.ts'
 import type { SegmentSet } from './segment-set.ts'
@@ -43,6 +46,9 @@ export interface Core {
   readonly checkpointer: Checkpointer
   readonly merger: Merger
   readonly ticker: Ticker
+  readonly exclusive: Exclusive
+  readonly publication: Publication
+  readonly holds: FileHolds
   readonly events: Events
   readonly incarnation: number
   readonly openCount: number

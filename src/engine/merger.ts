@@ -13,6 +13,7 @@ import type { Platform } from '../platform/ports.ts'
 import { segmentFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Exclusive } from './exclusive.ts'
+import type { FileHolds } from './file-holds.ts'
 import { encodeLedger } from './ledger-sections.ts'
 import { filesToMerge, type MergeLimits } from './merging.ts'
 import type { Publication } from './publication.ts'
@@ -32,6 +33,7 @@ export interface MergerParts {
   readonly segments: SegmentSet
   readonly exclusive: Exclusive
   readonly publication: Publication
+  readonly holds: FileHolds
   readonly limits: MergeLimits
   failed(error: unknown): void
 }
@@ -107,7 +109,7 @@ export class Merger {
 
   /** False when a segment was retired meanwhile: marks that kept copies in it from counting may be gone with it. */
   #publish(metas: readonly SegmentMeta[], written: readonly SegmentMeta[], lsn: number): Promise<boolean> {
-    const { platform, directory, log, segments, exclusive, publication } = this.#parts
+    const { directory, log, segments, exclusive, publication, holds } = this.#parts
     const merged = new Set(metas.map(({ number }) => number))
     return exclusive.run(async () => {
       await log.whenSynced(lsn)
@@ -121,7 +123,7 @@ export class Merger {
       for (const meta of written) await segments.open(meta)
       for (const number of merged) await segments.retire(number)
       this.#publishing = false
-      for (const meta of metas) await platform.disk.remove(`${directory}/${segmentFileName(meta)}`)
+      for (const meta of metas) await holds.remove(`${directory}/${segmentFileName(meta)}`)
       this.count++
       return true
     })

@@ -29,9 +29,11 @@ import { takeDirectory } from './directory.ts'
 import { Engine } from './engine.ts'
 import { Events } from './events.ts'
 import { Exclusive } from './exclusive.ts'
+import { FileHolds } from './file-holds.ts'
 import { KeyHolders } from './key-holders.ts'
 import { asEngineError, Lifecycle } from './lifecycle.ts'
 import { LogBodies, walCellOf } from './log-bodies.ts'
+import { headOf } from './log-head.ts'
 import { Merger } from './merger.ts'
 import { mergeLimits, mergeLimitsTiny } from './merging.ts'
 import { parseOptions, type EngineSettings } from './options.ts'
@@ -266,6 +268,7 @@ async function compose(
     promoted: () => ticker.poke(),
   })
   const publication = new Publication(disk, directory, manifest)
+  const holds = new FileHolds(disk)
   const checkpointer = new Checkpointer({
     platform,
     directory,
@@ -281,6 +284,7 @@ async function compose(
     sealedFilesMax: settings.walFilesMax,
     reserveBytes: settings.walFileBytes + (settings.walFileBytes >> 2),
     publication,
+    holds,
     clockMs: () => ticker.clockMsMax,
     mayRetire: () => ticker.believedMs === clock.wallMs(),
     failed,
@@ -296,6 +300,7 @@ async function compose(
     segments,
     exclusive,
     publication,
+    holds,
     limits: settings.walFileBytes < 1 << 20 ? mergeLimitsTiny : mergeLimits,
     failed,
   })
@@ -316,6 +321,9 @@ async function compose(
     checkpointer,
     merger,
     ticker,
+    exclusive,
+    publication,
+    holds,
     events,
     incarnation,
     openCount,
@@ -327,6 +335,7 @@ async function compose(
   late.core = core
 
   const stop = async (): Promise<void> => {
+    holds.end()
     ticker.stop()
     promoter.stop()
     await Promise.all([checkpointer.stop(), merger.stop()])
@@ -356,6 +365,7 @@ async function compose(
         `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
         { outcome: 'unknown', cause: error },
       )
+      holds.end()
       log.abandon(error)
       waiters.rejectAll(unknown)
       admission.rejectAll(error)
@@ -385,14 +395,4 @@ async function compose(
   checkpointer.start()
   opened(core)
   return engine
-}
-
-function headOf(ledger: Ledger, openCount: number, wallMs: number): Parameters<typeof encodeHead>[0] {
-  return {
-    openCount,
-    wallMs,
-    oldestHour: ledger.oldestHour,
-    queues: ledger.queues.map(({ number, name, paused, counters }) => ({ queue: number, name, paused, counters })),
-    hours: [...ledger.hours.values()].filter(({ nextOrdinal, live }) => nextOrdinal > 0 || live > 0),
-  }
 }

@@ -6,6 +6,8 @@
 import type { Duration } from './durations.ts'
 import type {
   AckInput,
+  BackupOptions,
+  BackupReport,
   CalendarHour,
   CancelAnswer,
   Closed,
@@ -114,6 +116,11 @@ export interface Engine<Queues = AnyQueues> extends Hourwheel<Queues> {
     handler: Handler<PayloadOutput<Queues, Name>, Queues> | HandlerModule,
     options?: ModuleOptions,
   ): Promise<HandlerHandle>
+  /**
+   * Copies all of it to a directory that is empty or not there yet, or to a file that ends in `.tar`; an absolute path. Goes on
+   * accepting and running tasks meanwhile. `hourwheel verify` takes the result, `hourwheel restore` makes a directory of it.
+   */
+  backup(to: string, options?: BackupOptions): Promise<BackupReport>
   /** Listens to an event; answers a function that stops listening. */
   on<N extends keyof EngineEvents>(name: N, listener: (event: EngineEvents[N]) => void): () => void
   [Symbol.asyncDispose](): Promise<void>

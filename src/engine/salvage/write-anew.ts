@@ -19,6 +19,7 @@ import { KeptRecords } from '../kept-records.ts'
 import { eachRecord } from '../inspect/log-survey.ts'
 import type { Survey } from '../inspect/survey.ts'
 import { encodeLedger } from '../ledger-sections.ts'
+import { headOf } from '../log-head.ts'
 import type { Sifted, SiftedLog, SiftedSegment } from './sift.ts'
 
 export interface Place {
@@ -67,13 +68,7 @@ export async function writeAnew(
   }
   const snapshot = await writeSnapshot(disk, random, { directory: stage, number, openCount }, encodeLedger(ledger))
   const wallMs = Math.max(clock.wallMs(), survey.wallMsMax)
-  const head = encodeHead({
-    openCount,
-    wallMs,
-    oldestHour: ledger.oldestHour,
-    queues: ledger.queues.map(({ number: queue, name, paused, counters }) => ({ queue, name, paused, counters })),
-    hours: [...ledger.hours.values()].filter(({ nextOrdinal, live }) => nextOrdinal > 0 || live > 0),
-  })
+  const head = encodeHead(headOf(ledger, openCount, wallMs))
   const lsn = Math.max(survey.lastLsn, sifted.found.lsnMax) + 1
   const log = await writeHeadFile(disk, random, head, { directory: stage, number: logNumber, openCount, lsn, wallMs })
   await disk.syncDirectory(stage)

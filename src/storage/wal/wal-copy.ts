@@ -33,6 +33,9 @@ export interface CopyTarget {
   readonly openCount: number
 }
 
+/** What is copied of a file: the frames before the place of the seal. */
+export type CopiedPart = Pick<ReadLogResult, 'ended' | 'fileId' | 'firstLsn' | 'lastLsn' | 'sealAt'>
+
 export interface CopiedLog {
   readonly file: LogFileInfo
   readonly lastLsn: number
@@ -44,7 +47,7 @@ export async function copyLogFile(
   disk: Disk,
   random: Random,
   fromPath: string,
-  found: ReadLogResult,
+  found: CopiedPart,
   target: CopyTarget,
   nextFileNumber: number,
 ): Promise<CopiedLog> {
@@ -94,7 +97,7 @@ export async function copyLogFile(
 async function eachFrame(
   disk: Disk,
   path: string,
-  found: ReadLogResult,
+  found: CopiedPart,
   take: (bytes: Buffer, at: number, header: FrameHeader) => Promise<void>,
 ): Promise<void> {
   const seed = fileSeed(Buffer.from(found.fileId, 'hex'))
