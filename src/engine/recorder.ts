@@ -174,6 +174,8 @@ export class Recorder implements AttemptRecords {
     const ordinal = table.ordinal[row]!
     const queue = table.queue[row]!
     log.end(at, writeLease(log.buffer, at, homeHour, ordinal, queue, fence, losses) - at)
+    // Its handler waits for the write, not for a sync.
+    log.needWrite()
     table.tier[row] = tier.leased
     return ledger.applyLease(homeHour, ordinal, queue, fence, losses)
   }

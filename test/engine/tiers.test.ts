@@ -32,8 +32,7 @@ describe('near and far', () => {
   })
 
   it('the backlog of a queue without handler stays on disk, delays no other queue, and drains in order', async () => {
-    // A lease shares its frame with what is being scheduled, so that a slow sync would delay it: not this test's business.
-    const rig = await Rig.open({ nearBytesMax: 128 << 10 }, { disk: { slowSyncChance: 0 } })
+    const rig = await Rig.open({ nearBytesMax: 128 << 10 })
     const count = 2_500
     for (let i = 0; i < count; i += 100) {
       const tasks = Array.from({ length: 100 }, (_, k) => ({ queue: 'backlog', delay: i + k, payload: { i: i + k } }))

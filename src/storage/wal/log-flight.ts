@@ -44,7 +44,7 @@ export interface Frame {
 export interface FlightOptions {
   readonly clock: Clock
   readonly lazySyncMs: number
-  /** Frames that may be under way at once; more wait in the queue. */
+  /** Frames that may be being written at once; more wait in the queue. */
   readonly framesMax: number
   readonly listener: {
     /** Before the first frame of a file: sets its handle. */
@@ -93,6 +93,11 @@ export class LogFlight {
     return this.#outstanding > 0 || this.#queue.length > 0
   }
 
+  /** Whether a write is under way; what is only waiting for its sync does not hold up another write. */
+  get writing(): boolean {
+    return this.#issued.length > this.#writtenCount || this.#queue.length > 0
+  }
+
   get full(): boolean {
     return this.#outstanding >= this.#options.framesMax || this.#queue.length > 0
   }
@@ -136,7 +141,7 @@ export class LogFlight {
           return
         }
         if (frame.file.handle === undefined) return this.#open(frame.file)
-      } else if (this.#outstanding >= this.#options.framesMax) return
+      } else if (this.#issued.length - this.#writtenCount >= this.#options.framesMax) return
       this.#queue.shift()
       this.#issue(frame)
     }
@@ -185,8 +190,9 @@ export class LogFlight {
       },
       (error: unknown) => this.#fail(error, file),
     )
-    if (this.#isWanted(frame)) this.#sync(file)
-    else this.#syncLater()
+    // While a sync is under way the next one is left to its return: one serves all that was written meanwhile.
+    if (!this.#isWanted(frame)) this.#syncLater()
+    else if (isBarrier(frame) || this.#syncIssued === this.#syncDone) this.#sync(file)
   }
 
   /** The rest of a short write. The sync issued with the first part does not count, since `call` moves on. */

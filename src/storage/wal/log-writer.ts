@@ -50,6 +50,8 @@ export class LogWriter implements Log {
   #place = 0
   #inGroup = false
   #scheduled = false
+  /** The open frame has a record that is to be written without waiting for the sync of another frame. */
+  #isUrgent = false
   #roomWanted = false
   #closing: Promise<void> | undefined
   #failure: HourwheelError | undefined
@@ -165,6 +167,11 @@ export class LogWriter implements Log {
 
   needSync(): void {
     this.#flight.want(this.appendedLsn)
+  }
+
+  needWrite(): void {
+    this.#isUrgent = true
+    this.#schedule()
   }
 
   whenWritten(lsn: number): Promise<void> {
@@ -307,7 +314,10 @@ export class LogWriter implements Log {
   }
 
   #dispatch(): void {
-    if (this.#failure === undefined && !this.#inGroup && !this.#flight.busy) this.#closeFrame('records')
+    if (this.#failure !== undefined || this.#inGroup) return
+    if (this.#flight.busy && !(this.#isUrgent && !this.#flight.writing)) return
+    this.#isUrgent = false
+    this.#closeFrame('records')
   }
 
   #landed(): void {

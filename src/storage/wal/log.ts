@@ -80,6 +80,8 @@ export interface Log {
 
   /** Someone waits for the record that ended last to be synced. Without it a record may wait a little for company. */
   needSync(): void
+  /** The record that ended last is to be written soon, without waiting for a sync that is under way. */
+  needWrite(): void
   whenWritten(lsn: number): Promise<void>
   /** Includes `needSync`. */
   whenSynced(lsn: number): Promise<void>
