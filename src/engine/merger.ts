@@ -98,13 +98,24 @@ export class Merger {
       if (!(await this.#publish(metas, written, lsn))) await job.discard(directory)
     } catch (error) {
       if (this.#publishing || this.#isStopped) throw error
-      const { code } = error as { code?: unknown }
-      // Damage is settled where it is read for promotion: such files are left as they are.
-      if (code === 'HW_CORRUPT') for (const { number } of metas) this.#unmergeable.add(number)
-      else if (isDiskFull(error)) this.#notBeforeMs = platform.clock.monotonicMs() + fullDiskPauseMs
-      else throw error
+      // A segment that a checkpoint has retired is gone from under the merge: no failure, there was nothing left in it.
+      if (this.#areLive(metas)) this.#learn(error, metas)
       await job.discard(directory)
     }
+  }
+
+  /** What a merge in vain means for the next one; throws what means more than that. */
+  #learn(error: unknown, metas: readonly SegmentMeta[]): void {
+    // Damage is settled where it is read for promotion: such files are left as they are.
+    if ((error as { code?: unknown }).code === 'HW_CORRUPT') {
+      for (const { number } of metas) this.#unmergeable.add(number)
+    } else if (isDiskFull(error)) this.#notBeforeMs = this.#parts.platform.clock.monotonicMs() + fullDiskPauseMs
+    else throw error
+  }
+
+  #areLive(metas: readonly SegmentMeta[]): boolean {
+    const live = new Set(this.#parts.publication.manifest.segments.map(({ number }) => number))
+    return metas.every(({ number }) => live.has(number))
   }
 
   /** False when a segment was retired meanwhile: marks that kept copies in it from counting may be gone with it. */
@@ -114,9 +125,8 @@ export class Merger {
     return exclusive.run(async () => {
       await log.whenSynced(lsn)
       if (this.#isStopped) throw new Error('the engine stops, so this merge is given up; nothing is lost by it')
-      const live = publication.manifest.segments
-      if (live.filter(({ number }) => merged.has(number)).length < merged.size) return false
-      const rest = live.filter(({ number }) => !merged.has(number))
+      if (!this.#areLive(metas)) return false
+      const rest = publication.manifest.segments.filter(({ number }) => !merged.has(number))
       await publication.publish({ segments: [...rest, ...written] }, () => {
         this.#publishing = true
       })

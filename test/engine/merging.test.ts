@@ -73,3 +73,39 @@ describe('an engine with many segments', () => {
     await rig.close()
   })
 })
+
+it('a merge whose segments are retired meanwhile is in vain, and no harm', async () => {
+  const rig = await Rig.open({ walFilesMax: 1 })
+  const { threads } = rig.machine.platform
+  const run = threads.run.bind(threads)
+  let go = (): void => undefined
+  let merges = 0
+  const held = new Promise<void>((resolve) => (go = resolve))
+  threads.run = async (job, input) => {
+    if (job === 'merge') {
+      merges++
+      await held
+    }
+    return run(job, input)
+  }
+  const fill = async (queue: string, at: number): Promise<string[]> => {
+    const tasks = Array.from({ length: 40 }, () => ({ queue, at, payload: 'x'.repeat(150) }))
+    const receipts = await rig.run(() => rig.engine.scheduleMany(tasks))
+    await rig.advance(50)
+    return receipts.map(({ id }) => id)
+  }
+  const ids: string[] = []
+  while (merges === 0) ids.push(...(await fill('gone', rig.now + 50 * hour)))
+  for (const id of ids) await rig.run(() => rig.engine.cancel(id))
+  const { files } = (await rig.run(() => rig.engine.stats())).segments
+  for (let n = 0; n < 6; n++) await fill('stays', rig.now + 900 * hour)
+  expect((await rig.run(() => rig.engine.stats())).segments.files).toBeLessThan(files)
+  go()
+  await rig.advance(1_000)
+  const { merges: made, total, healthy } = await rig.run(() => rig.engine.stats())
+  expect({ made, healthy, pending: total.pending }).toEqual({ made: 0, healthy: true, pending: 240 })
+  await rig.close()
+  await rig.reopen()
+  expect(await rig.list(rig.engine.list())).toHaveLength(240)
+  await rig.close()
+})
