@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { filesToMerge, mergeLimits, mergeLimitsTiny } from '../../src/engine/merging.ts'
+import { jobs } from '../../src/engine/jobs.ts'
+import type { Disk } from '../../src/platform/ports.ts'
 import type { SegmentMeta } from '../../src/storage/file-meta.ts'
 import { Rig } from './rig.ts'
 
@@ -76,17 +78,22 @@ describe('an engine with many segments', () => {
 
 it('a merge whose segments are retired meanwhile is in vain, and no harm', async () => {
   const rig = await Rig.open({ walFilesMax: 1 })
-  const { threads } = rig.machine.platform
+  const { threads, disk, random } = rig.machine.platform
   const run = threads.run.bind(threads)
   let go = (): void => undefined
-  let merges = 0
+  let opens = 0
   const held = new Promise<void>((resolve) => (go = resolve))
+  // Once it has looked at all of its segments, and before it reads them.
+  const readLater: Disk = {
+    ...disk,
+    open: async (path, access, options) => {
+      if (access === 'read' && ++opens > mergeLimitsTiny.filesAtOnce) await held
+      return disk.open(path, access, options)
+    },
+  }
   threads.run = async (job, input) => {
-    if (job === 'merge') {
-      merges++
-      await held
-    }
-    return run(job, input)
+    if (job !== 'merge') return run(job, input)
+    return jobs['merge']!(readLater, random, input)
   }
   const fill = async (queue: string, at: number): Promise<string[]> => {
     const tasks = Array.from({ length: 40 }, () => ({ queue, at, payload: 'x'.repeat(150) }))
@@ -95,7 +102,7 @@ it('a merge whose segments are retired meanwhile is in vain, and no harm', async
     return receipts.map(({ id }) => id)
   }
   const ids: string[] = []
-  while (merges === 0) ids.push(...(await fill('gone', rig.now + 50 * hour)))
+  while (opens <= mergeLimitsTiny.filesAtOnce) ids.push(...(await fill('gone', rig.now + 50 * hour)))
   for (const id of ids) await rig.run(() => rig.engine.cancel(id))
   const { files } = (await rig.run(() => rig.engine.stats())).segments
   for (let n = 0; n < 6; n++) await fill('stays', rig.now + 900 * hour)
