@@ -137,7 +137,7 @@ export function fine(check: string, found: string): Finding {
   return { check, level: 'fine', found }
 }
 
-export function warning(check: string, found: string, remedy: string): Finding {
+function warning(check: string, found: string, remedy: string): Finding {
   return { check, level: 'warning', found, remedy }
 }
 

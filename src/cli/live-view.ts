@@ -166,7 +166,7 @@ function queueLines(stats: Stats): string[] {
   )
 }
 
-export function plainLine(stats: Stats): string {
+function plainLine(stats: Stats): string {
   const { pending, leased, succeeded, dead, expired } = stats.total
   return `pending ${pending} running ${leased} succeeded ${succeeded} dead ${dead} expired ${expired} | ${lateLine(stats)}`
 }

@@ -134,7 +134,7 @@ function headersOf(pairs: readonly string[]): Record<string, string> {
   )
 }
 
-export function collect(value: string, before: readonly string[] = []): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 
