@@ -304,6 +304,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
   }
 
   async #close(drainMs: number): Promise<void> {
+    const startedMs = performance.now()
     const pullers = [...this.#pullers.values()]
     const ended = Promise.all(pullers.map((puller) => puller.stop()))
     let timer: NodeJS.Timeout | undefined
@@ -312,7 +313,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     clearTimeout(timer)
     this.#isClosed = true
     for (const puller of pullers) puller.abort(new Error('the client is closing'))
-    await this.#transport.close()
+    await this.#transport.close(Math.max(0, drainMs - (performance.now() - startedMs)))
     this.#resolveClosed({ reason: 'closed' })
   }
 

@@ -147,8 +147,13 @@ export class Transport {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#calls.close(), this.#waits.destroy()])
+  /** Calls that wait end at once; the others get `graceMs` to be answered. */
+  async close(graceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)))
+    await Promise.race([this.#calls.close(), late])
+    clearTimeout(timer)
+    await Promise.all([this.#calls.destroy(), this.#waits.destroy()])
   }
 
   #headers(body: string | undefined, more: Readonly<Record<string, string>> = {}): Record<string, string> {

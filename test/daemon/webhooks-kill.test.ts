@@ -80,7 +80,11 @@ test('killed again and again while it posts, with its target gone in between: ev
   for (const { id } of await wheel.scheduleMany(tasks)) ids.add(id)
   for (let kills = 1; kills <= 3; kills++) {
     await until(() => target.received.length >= kills * 20)
+    await wheel.setSettings(`k${kills}`, { concurrency: kills })
+    // One that is under way when it dies is there as a whole or not at all.
+    const cut = wheel.setSettings('cut', { concurrency: kills, timeout: '1m' }).catch(() => undefined)
     await daemon.kill()
+    await cut
     if (kills === 2) await target.close()
     daemon = await serve(at)
     if (kills === 2) {
@@ -90,6 +94,10 @@ test('killed again and again while it posts, with its target gone in between: ev
     }
   }
   await until(async () => (await wheel.stats()).queues['q']!.succeeded === 200)
+  for (let kills = 1; kills <= 3; kills++) {
+    expect(await wheel.settings(`k${kills}`)).toMatchObject({ concurrency: kills })
+  }
+  expect(JSON.stringify(await wheel.settings('cut'))).toMatch(/^\{("timeout":"1m","concurrency":\d,)?"webhook":null\}$/)
   expect(new Set(target.received.map(({ headers }) => headers['webhook-id']))).toEqual(ids)
   for (const { body, headers } of target.received) {
     const { n } = new Verifier(secret).verify(body, headers as Record<string, string>) as { n: number }

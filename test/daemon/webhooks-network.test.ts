@@ -36,7 +36,9 @@ function resolver(...answers: string[][]): { lookup: (host: string) => Promise<L
 type Send = (url: string) => Promise<Verdict>
 
 function sender(hosts: string[], lookup: (host: string) => Promise<LookupAddress[]>, ca?: string): Send {
-  const agent = new Agent({ connect: guardedConnector(new AllowList(hosts), lookup, { timeout: 2_000, ca }) })
+  const agent = new Agent({
+    connect: guardedConnector(new AllowList(hosts), lookup, { timeout: 2_000, ...(ca === undefined ? {} : { ca }) }),
+  })
   closing.push(agent)
   return (url) =>
     post(

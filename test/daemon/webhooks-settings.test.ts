@@ -166,3 +166,16 @@ test('changes made at once are all kept, and reload applies what was put there',
   expect(changes).toEqual([['q3', { concurrency: 4 }]])
   expect(settings.names()).toHaveLength(20)
 })
+
+test('what cannot be written changes nothing', async () => {
+  const settings = await openFile()
+  await settings.set('q', { concurrency: 1 })
+  changes = []
+  rmSync(directory, { recursive: true })
+  await expect(settings.set('q', { concurrency: 2 })).rejects.toMatchObject({
+    code: 'HW_DISK_FAILED',
+    outcome: 'not done',
+  })
+  expect(settings.get('q')).toEqual({ concurrency: 1 })
+  expect(changes).toEqual([])
+})

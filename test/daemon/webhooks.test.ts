@@ -301,6 +301,21 @@ describe('what answers mean', () => {
   })
 })
 
+test('a kept connection that is closed under the request uses up no attempt', async () => {
+  let resets = 0
+  const target = await receiver((request, response, nth) => {
+    if (nth !== 2) return ok(request, response)
+    resets++
+    return void response.destroy()
+  })
+  await serve(target, { concurrency: 1 })
+  const done = events('succeeded', 2)
+  await engine.scheduleMany([1, 2].map((delay) => ({ queue, delay })))
+  expect((await done).map(({ attempt }) => attempt)).toEqual([1, 1])
+  expect([resets, target.received.length]).toEqual([1, 3])
+  expect(target.received[2]!.headers['webhook-id']).toBe(target.received[1]!.headers['webhook-id'])
+})
+
 describe('what a bad target cannot do', () => {
   const endless: Answer = (_request, response) => {
     response.writeHead(200, { 'content-type': response.req.url === '/json' ? 'application/json' : 'text/plain' })

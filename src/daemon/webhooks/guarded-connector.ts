@@ -32,44 +32,45 @@ export function sharedLookup(): Lookup {
   }
 }
 
+/** All addresses of a name are tried; HTTP/2 says nothing that is of use here. */
+const plain = { autoSelectFamily: true, allowH2: false } as const
+
 export function guardedConnector(
   allow: AllowList,
   lookup: Lookup,
-  options: { readonly timeout: number; readonly ca?: string | undefined },
+  options: { readonly timeout: number; readonly ca?: string },
 ): buildConnector.connector {
-  return (target, connected) => {
-    const host = plainAddress(target.hostname)
-    const port = Number(target.port === '' ? (target.protocol === 'https:' ? 443 : 80) : target.port)
-    if (isIP(host) !== 0 && !allow.allowsAddress(host, host, port)) {
-      connected(refusal(host, [host]), null)
-      return
-    }
-    const lookupAllowed: NodeLookup = (name, asked, done) => {
+  const lookupFor =
+    (port: number): NodeLookup =>
+    (name, asked, done) => {
       lookup(name).then(
         (found) => {
           const allowed = found.filter(({ address }) => allow.allowsAddress(address, name, port))
-          if (allowed.length === 0)
-            done(
-              refusal(
-                name,
-                found.map(({ address }) => address),
-              ),
-            )
+          if (allowed.length === 0) done(refusal(name, addressesOf(found)))
           else if (asked.all === true) done(null, allowed)
           else done(null, allowed[0]!.address, allowed[0]!.family)
         },
         (error: unknown) => done(error as Error),
       )
     }
-    const connect = buildConnector({
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      timeout: options.timeout,
-      allowH2: false,
-      lookup: lookupAllowed as never,
-      autoSelectFamily: true,
-    })
-    connect(target, connected)
+  /** By port; each keeps the sessions of TLS for the next connection. */
+  const connectors = new Map<number, buildConnector.connector>()
+  const connectorFor = (port: number): buildConnector.connector => {
+    const made = connectors.get(port) ?? buildConnector({ ...options, lookup: lookupFor(port) as never, ...plain })
+    connectors.set(port, made)
+    return made
   }
+  return (target, connected) => {
+    const host = plainAddress(target.hostname)
+    const port = Number(target.port === '' ? (target.protocol === 'https:' ? 443 : 80) : target.port)
+    // Of an address in the URL the socket asks no one.
+    if (isIP(host) === 0 || allow.allowsAddress(host, host, port)) connectorFor(port)(target, connected)
+    else connected(refusal(host, [host]), null)
+  }
+}
+
+function addressesOf(found: readonly LookupAddress[]): string[] {
+  return found.map(({ address }) => address)
 }
 
 function refusal(host: string, addresses: readonly string[]): HourwheelError {

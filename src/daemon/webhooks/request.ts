@@ -80,7 +80,7 @@ function sign(secret: string, id: string, timestamp: Date, body: string | Buffer
 
 /** Sends it. `signal`: the attempt is over, whatever comes. */
 export async function post(target: Target, message: Message, signal: AbortSignal): Promise<Verdict> {
-  const { url, timeoutMs, dispatcher } = target
+  const { timeoutMs } = target
   const controller = new AbortController()
   const abort = (): void => controller.abort(signal.reason)
   signal.addEventListener('abort', abort)
@@ -88,16 +88,7 @@ export async function post(target: Target, message: Message, signal: AbortSignal
   const timer = setTimeout(() => controller.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
   let status = 0
   try {
-    const reply = await dispatcher.request({
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      method: 'POST',
-      headers: message.headers,
-      body: message.body,
-      signal: controller.signal,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-    })
+    const reply = await send(target, message, controller.signal)
     status = reply.statusCode
     const isDone = status >= 200 && status < 300
     if (isDone && isJson(one(reply.headers['content-type']))) return verdictOfJson(status, await read(reply.body))
@@ -112,6 +103,37 @@ export async function post(target: Target, message: Message, signal: AbortSignal
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
   }
+}
+
+/**
+ * A connection that was kept may have been closed by the other side just as the request was written. That says nothing of the
+ * target, so it is sent once more; a target that got it twice knows it by its id.
+ */
+async function send(target: Target, message: Message, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  try {
+    return await sendOnce(target, message, signal)
+  } catch (error) {
+    const code: unknown = (error as { code?: unknown }).code
+    if (signal.aborted || (code !== 'UND_ERR_SOCKET' && code !== 'ECONNRESET' && code !== 'EPIPE')) throw error
+    return sendOnce(target, message, signal)
+  }
+}
+
+function sendOnce(
+  { url, timeoutMs, dispatcher }: Target,
+  { headers, body }: Message,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  return dispatcher.request({
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
+    method: 'POST',
+    headers,
+    body,
+    signal,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  })
 }
 
 async function read(body: AsyncIterable<unknown> & { destroy(error?: Error): unknown }): Promise<string> {

@@ -66,7 +66,7 @@ export class WebhookTarget {
     this.#parts = parts
     this.#breaker = new Breaker(parts.breaker)
     // As many connections as requests at once; each is checked when it is made.
-    this.#agent = new Agent({ connect: parts.connect, pipelining: 1, keepAliveTimeout: 10_000 })
+    this.#agent = new Agent({ connect: parts.connect, pipelining: 1 })
   }
 
   start(): void {

@@ -131,7 +131,10 @@ export class Webhooks {
       secrets: () => this.#secretsOf(webhook),
       timeoutMs: requestMs(webhook, timeoutMs),
       concurrency: webhook.concurrency ?? concurrency ?? webhookDefaults.concurrency,
-      connect: guardedConnector(this.#allow, this.#lookup, { timeout: connectMs(webhook), ca }),
+      connect: guardedConnector(this.#allow, this.#lookup, {
+        timeout: connectMs(webhook),
+        ...(ca === undefined ? {} : { ca }),
+      }),
       breaker: { ...breakerDefaults, ...breaker },
       log,
     })
