@@ -5,7 +5,7 @@ import { openEngine, type Engine, type EngineOptions } from '../../src/index.ts'
 import { column, ratios, type Benchmark, type Figures, type Runner } from './benchmark.ts'
 import { dayMs, load, taskMaker } from './loads.ts'
 import { bytesOnDisk } from './place.ts'
-import { inMebibytes, residentBytes, settleMemory, watchMemory, watchStalls } from './process-figures.ts'
+import { inMebibytes, residentBytes, restMemory, settleMemory, watchMemory, watchStalls } from './process-figures.ts'
 
 /** Tasks of the smaller and of the larger store, and of each round of the comparison with and without checkpoints. */
 const sizes = {
@@ -20,8 +20,6 @@ interface Ingest {
   readonly options: Partial<EngineOptions>
 }
 
-/** By then the thread of the checkpoints, which has nothing to do any more, has ended. */
-const untilIdleMs = 6_000
 /** A log so long that nothing is moved into segments during a round. */
 const withoutCheckpoints: Partial<EngineOptions> = { walFileBytes: 256 << 20, walFilesMax: 64 }
 const withCheckpoints: Partial<EngineOptions> = {}
@@ -41,8 +39,7 @@ async function ingest({ directory, tasks, options }: Ingest): Promise<Figures> {
   const { checkpoints } = await engine.stats()
   await untilCheckpointsRest(engine, options)
   const largestBytes = memory.stop()
-  await new Promise((resolve) => setTimeout(resolve, untilIdleMs))
-  await settleMemory()
+  await restMemory()
   const grownBytes = residentBytes() - beforeBytes
   const { segments } = await engine.stats()
   await engine.close()

@@ -3,7 +3,7 @@
 import { openEngine } from '../../src/index.ts'
 import { column, type Benchmark, type Figures, type Runner } from './benchmark.ts'
 import { load, taskMaker } from './loads.ts'
-import { residentBytes, settleMemory } from './process-figures.ts'
+import { residentBytes, restMemory, settleMemory } from './process-figures.ts'
 
 const sizes = { tiny: 5_000, small: 1_000_000, full: 1_000_000 }
 
@@ -25,7 +25,7 @@ async function onEngine({ directory, tasks }: Specification & { readonly directo
   const beforeBytes = residentBytes()
   const before = await engine.stats()
   await load(engine, tasks, taskMaker(Date.now() + 1_800_000, 1_800_000))
-  await settleMemory()
+  await restMemory()
   const after = await engine.stats()
   const grownBytes = residentBytes() - beforeBytes
   const near = after.near - before.near

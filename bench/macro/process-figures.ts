@@ -66,6 +66,15 @@ export function watchMemory(everyMs = 100): { readonly stop: () => number } {
   }
 }
 
+/** By then the thread of the checkpoints, which has nothing to do any more, has ended. */
+const idleMs = 6_000
+
+/** Memory as it is once nothing has been done for a while. */
+export async function restMemory(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, idleMs))
+  await settleMemory()
+}
+
 /** Collects garbage as far as the process was started with --expose-gc, so that what is left is what is held. */
 export async function settleMemory(): Promise<void> {
   const collect = (globalThis as { gc?: () => void }).gc
