@@ -43,6 +43,8 @@ export interface Verification {
   /** Live tasks, found by a full scan. */
   readonly tasks: number
   readonly deadLetters: number
+  /** Live tasks whose fire time is not after `dueAt`. */
+  readonly due: number
   readonly records: number
   readonly tornTail?: { readonly file: string; readonly offset: number; readonly bytes: number } | undefined
 }
@@ -55,13 +57,14 @@ export async function verifyDirectory(
   platform: Platform,
   directory: string,
   progress: VerifyProgress = () => undefined,
+  dueAt: number = platform.clock.wallMs(),
 ): Promise<Verification> {
   if ((await platform.disk.stat(directory)) === undefined) {
     throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not there`, { details: { directory } })
   }
   const lock = await takeDirectory(platform, directory)
   try {
-    return await new Verifier(platform, directory, progress).run()
+    return await new Verifier(platform, directory, progress, dueAt).run()
   } finally {
     await lock.release()
   }
@@ -78,11 +81,14 @@ class Verifier {
   readonly #byQueue: Map<number, number> = new Map()
   readonly #byHour: Map<number, number> = new Map()
   #tasks = 0
+  #due = 0
+  readonly #dueAt: number
 
-  constructor(platform: Platform, directory: string, progress: VerifyProgress) {
+  constructor(platform: Platform, directory: string, progress: VerifyProgress, dueAt: number) {
     this.#platform = platform
     this.#directory = directory
     this.#progress = progress
+    this.#dueAt = dueAt
     const table = new TaskTable()
     this.#tiers = new Tiers({
       table,
@@ -151,6 +157,7 @@ class Verifier {
       problems: this.#problems,
       files,
       tasks: this.#tasks,
+      due: this.#due,
       deadLetters: this.#ledger.dead.size,
       records,
       tornTail,
@@ -175,7 +182,7 @@ class Verifier {
           this.#tiers.rowOf(homeHour, ordinal) < 0 &&
           this.#ledger.copyCounts(homeHour, ordinal, placeHour, lsn)
         ) {
-          this.#count(queue, placeHour)
+          this.#count(queue, placeHour, entry.fireAt)
         }
       })
       for (const { file, offset, count, part } of damage) {
@@ -203,12 +210,13 @@ class Verifier {
   #countRows(): void {
     const { table } = this.#tiers
     for (let row = 0; row < table.capacity; row++) {
-      if (table.tier[row] !== tier.free) this.#count(table.queue[row]!, table.placeHour[row]!)
+      if (table.tier[row] !== tier.free) this.#count(table.queue[row]!, table.placeHour[row]!, table.fireAt[row]!)
     }
   }
 
-  #count(queue: number, hour: number): void {
+  #count(queue: number, hour: number, fireAt: number): void {
     this.#tasks++
+    if (fireAt <= this.#dueAt) this.#due++
     this.#byQueue.set(queue, (this.#byQueue.get(queue) ?? 0) + 1)
     this.#byHour.set(hour, (this.#byHour.get(hour) ?? 0) + 1)
   }

@@ -28,7 +28,7 @@ function endedAnswer(core: Core, id: number | undefined): Promise<Ended | { outc
  * Calls `decide` with the bytes of the task that a ref names, if it is pending: again until what was read, and the ref, are
  * still true when it is called.
  */
-async function withPending<T>(
+export async function withPending<T>(
   core: Core,
   target: Target,
   decide: (id: number, row: number, source: TaskBytes) => Promise<T>,
