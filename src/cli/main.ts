@@ -67,9 +67,20 @@ try {
 async function heavyCommands(): Promise<((program: Command) => void)[]> {
   if (program.commands.some((command) => command.name() === process.argv[2] && command.name() !== 'completion'))
     return []
+  const { addBackupCommand } = await import('./backup.ts')
   const { addInspectCommand } = await import('./inspect.ts')
+  const { addRebuildKeysCommand } = await import('./rebuild-keys.ts')
+  const { addRestoreCommand } = await import('./restore.ts')
   const { addSalvageCommand } = await import('./salvage.ts')
   const { addServeCommand } = await import('./serve.ts')
   const { addVerifyCommand } = await import('./verify.ts')
-  return [addServeCommand, addInspectCommand, addVerifyCommand, addSalvageCommand]
+  return [
+    addServeCommand,
+    addInspectCommand,
+    addVerifyCommand,
+    addSalvageCommand,
+    addRebuildKeysCommand,
+    addBackupCommand,
+    addRestoreCommand,
+  ]
 }

@@ -3,20 +3,55 @@
  * The program's commands call it; the library's entry point does not load it.
  */
 
+import { refuse } from '../model/errors.ts'
+import type { BackupReport } from '../model/hourwheel.ts'
+import type { Disk, DirectoryLock, Platform } from '../platform/ports.ts'
+import { openTar, tarDirectory } from '../storage/tar-disk.ts'
 import { absolutePath } from '../platform/node/node-disk.ts'
 import { createNodePlatform, type NodePlatform } from '../platform/node/node-platform.ts'
 import { rebuildKeysOffline } from './rebuild-keys-offline.ts'
 import { salvageDirectory, type SalvageOptions, type SalvageReport } from './salvage/salvage.ts'
 import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
+import { restoreBackup, type RestoreOptions, type RestoreReport } from './backup/restore.ts'
+import { openEngineOn } from './open.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
 
+export type { OverdueChoice, RestoreReport } from './backup/restore.ts'
 export type { SalvageReport } from './salvage/salvage.ts'
 export type { Verification } from './verify.ts'
 export type { Inspection, InspectLine, InspectOptions } from './inspect/inspect.ts'
 
+/**
+ * Copies a directory to another one, or to a file that ends in `.tar`. An engine is opened on it for that, without handlers, so that
+ * nothing is fired.
+ */
+export function backup(dir: string, to: string, onProgress?: (bytes: number) => void): Promise<BackupReport> {
+  return onPlatform(async (platform) => {
+    const directory = absolutePath(dir)
+    await assertData(platform, directory)
+    const engine = await openEngineOn(platform, { dir: directory })
+    try {
+      return await engine.backup(absolutePath(to), { onProgress })
+    } finally {
+      await engine.close({ drain: 0 })
+    }
+  })
+}
+
+/** Makes a data directory of a backup: a directory, or a file that ends in `.tar`. */
+export function restore(from: string, dir: string, options: RestoreOptions): Promise<RestoreReport> {
+  return onPlatform(async (platform) => {
+    const source = await sourceAt(platform, from)
+    return restoreBackup(platform, { ...source, name: from }, absolutePath(dir), options)
+  })
+}
+
 /** Shows the records of the files of a directory, whatever state it is in, and changes nothing. */
 export function inspect(dir: string, options: InspectOptions, onLine: OnLine): Promise<Inspection> {
-  return onPlatform((platform) => inspectDirectory(platform, absolutePath(dir), options, onLine))
+  return onPlatform(async (platform) => {
+    const source = await sourceAt(platform, dir)
+    return inspectDirectory({ ...platform, ...source }, source.directory, options, onLine)
+  })
 }
 
 /**
@@ -24,7 +59,10 @@ export function inspect(dir: string, options: InspectOptions, onLine: OnLine): P
  * counters and calendar against a full scan. Rejects only when the directory cannot be used at all.
  */
 export function verify(dir: string, progress?: VerifyProgress): Promise<Verification> {
-  return onPlatform((platform) => verifyDirectory(platform, absolutePath(dir), progress))
+  return onPlatform(async (platform) => {
+    const source = await sourceAt(platform, dir)
+    return verifyDirectory({ ...platform, ...source }, source.directory, progress)
+  })
 }
 
 /**
@@ -39,6 +77,31 @@ export function salvage(dir: string, options: SalvageOptions = {}): Promise<Salv
 /** Makes the view of keys anew from the tasks, and answers how many keys were written. */
 export function rebuildKeys(dir: string, progress?: (keys: number) => void): Promise<number> {
   return onPlatform((platform) => rebuildKeysOffline(platform, { dir: absolutePath(dir) }, progress))
+}
+
+interface Source {
+  readonly disk: Disk
+  readonly directory: string
+  readonly needsNoLock: boolean
+  readonly lockDirectory: Platform['lockDirectory']
+}
+
+/** A directory, or an archive as one: nobody can have that open. */
+async function sourceAt(platform: Platform, given: string): Promise<Source> {
+  const path = absolutePath(given)
+  const { disk, lockDirectory } = platform
+  if (!path.endsWith('.tar') || (await disk.stat(path))?.kind !== 'file') {
+    return { disk, directory: path, needsNoLock: false, lockDirectory }
+  }
+  const unlocked = (): Promise<DirectoryLock> => Promise.resolve({ release: () => Promise.resolve() })
+  return { disk: await openTar(disk, path), directory: tarDirectory, needsNoLock: true, lockDirectory: unlocked }
+}
+
+async function assertData({ disk }: Platform, directory: string): Promise<void> {
+  if ((await disk.stat(`${directory}/MANIFEST`)) !== undefined) return
+  throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not a data directory of hourwheel: it has no MANIFEST`, {
+    details: { directory },
+  })
 }
 
 async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {
