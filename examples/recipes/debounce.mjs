@@ -13,16 +13,16 @@ function changed(document) {
   return wheel.schedule({ queue: 'index', key: document, delay: quiet, payload: { document }, onConflict: 'latest' })
 }
 
+for (let change = 0; change < 10; change++) {
+  const [a] = await Promise.all([changed('a'), change === 0 ? changed('b') : undefined])
+  if (change < 2) console.log(`a: ${a.outcome}`)
+}
+// In this process or another one; they all report changes, and one is given the task.
 let indexed = 0
 const { stop } = await wheel.handle('index', ({ payload }) => {
   console.log(`indexing ${payload.document}`)
   indexed++
 })
-
-for (let change = 0; change < 10; change++) {
-  const [a] = await Promise.all([changed('a'), change === 0 ? changed('b') : undefined])
-  if (change < 2) console.log(`a: ${a.outcome}`)
-}
 while (indexed < 2) await new Promise((resolve) => setTimeout(resolve, 50))
 await stop()
 const { succeeded } = (await wheel.stats()).queues.index

@@ -7,7 +7,7 @@ import { connect } from 'hourwheel/client'
 
 const wheel = connect({ socket: process.env.HOURWHEEL_SOCKET })
 const queue = 'silent-devices'
-const silence = '600ms'
+const silence = '1500ms'
 
 /** `replace` makes a new timer where the last one has ended, and moves it where it has not. */
 const beat = (device) =>

@@ -14,6 +14,11 @@ const startTrial = (customer) =>
   wheel.schedule({ queue, key: customer, delay: after.reminder, payload: { customer, stage: 'reminder' } })
 const subscribe = (customer) => wheel.cancel({ queue, key: customer })
 
+for (const customer of ['ada', 'bob', 'eve']) await startTrial(customer)
+console.log(`bob: ${(await subscribe('bob')).outcome}`)
+// Signed up twice, or the form was sent again: still one trial.
+console.log(`ada: ${(await startTrial('ada')).outcome}`)
+
 let ended = 0
 const { stop } = await wheel.handle(queue, ({ payload: { customer, stage } }, context) => {
   if (stage === 'reminder') {
@@ -26,10 +31,6 @@ const { stop } = await wheel.handle(queue, ({ payload: { customer, stage } }, co
   }
 })
 
-for (const customer of ['ada', 'bob', 'eve']) await startTrial(customer)
-console.log(`bob: ${(await subscribe('bob')).outcome}`)
-// Signed up twice, or the form was sent again: still one trial.
-console.log(`ada: ${(await startTrial('ada')).outcome}`)
 while (ended < 2) await new Promise((resolve) => setTimeout(resolve, 50))
 await stop()
 await wheel.close()

@@ -76,25 +76,25 @@ test('killed again and again while it posts, with its target gone in between: ev
   const webhook = { url: target.url(), secrets: [secret], timeout: '5s' }
   await wheel.setSettings('q', { webhook, retry: { backoff: 'fixed', delay: '50ms', attempts: 100 } })
   const ids = new Set<string>()
-  const tasks = Array.from({ length: 200 }, (_, n) => ({ queue: 'q', delay: n * 10, payload: { n } }))
+  const tasks = Array.from({ length: 150 }, (_, n) => ({ queue: 'q', delay: n * 10, payload: { n } }))
   for (const { id } of await wheel.scheduleMany(tasks)) ids.add(id)
-  for (let kills = 1; kills <= 3; kills++) {
+  for (let kills = 1; kills <= 2; kills++) {
     await until(() => target.received.length >= kills * 20)
     await wheel.setSettings(`k${kills}`, { concurrency: kills })
     // One that is under way when it dies is there as a whole or not at all.
     const cut = wheel.setSettings('cut', { concurrency: kills, timeout: '1m' }).catch(() => undefined)
     await daemon.kill()
     await cut
-    if (kills === 2) await target.close()
+    if (kills === 1) await target.close()
     daemon = await serve(at)
-    if (kills === 2) {
+    if (kills === 1) {
       // It tries in vain for a while, and says so.
       await daemon.says('left alone')
       await target.listen(port)
     }
   }
-  await until(async () => (await wheel.stats()).queues['q']!.succeeded === 200)
-  for (let kills = 1; kills <= 3; kills++) {
+  await until(async () => (await wheel.stats()).queues['q']!.succeeded === 150)
+  for (let kills = 1; kills <= 2; kills++) {
     expect(await wheel.settings(`k${kills}`)).toMatchObject({ concurrency: kills })
   }
   expect(JSON.stringify(await wheel.settings('cut'))).toMatch(/^\{("timeout":"1m","concurrency":\d,)?"webhook":null\}$/)
@@ -104,7 +104,7 @@ test('killed again and again while it posts, with its target gone in between: ev
     expect(n).toBeGreaterThanOrEqual(0)
   }
   const stats = await wheel.stats()
-  expect(stats).toMatchObject({ conservation: 0, total: { accepted: 200, succeeded: 200, dead: 0 } })
+  expect(stats).toMatchObject({ conservation: 0, total: { accepted: 150, succeeded: 150, dead: 0 } })
   expect(daemon.text).not.toContain('whsec_')
 })
 

@@ -59,7 +59,7 @@ async function serve(
   options: Partial<WebhooksOptions> = {},
 ): Promise<Webhooks> {
   const all = webhooks([`127.0.0.1:${target.port}`], options)
-  const webhook = { url: target.url(), secrets: [secret], timeout: 2_000, ...settings }
+  const webhook = { url: target.url(), secrets: [secret], timeout: 20_000, ...settings }
   await all.set(queue, { webhook, concurrency: undefined, timeoutMs: 60_000 })
   return all
 }
@@ -377,7 +377,7 @@ describe('what a bad target cannot do', () => {
       string
     >
     for (const [name, url] of Object.entries(urls)) {
-      const webhook = { url, secrets: [secret], timeout: 200 }
+      const webhook = { url, secrets: [secret], timeout: name === 'hole' ? 200 : 20_000 }
       await all.set(names[name]!, { webhook, concurrency: 4, timeoutMs: 60_000 })
     }
     const done = events('succeeded', 300, names['live'])
