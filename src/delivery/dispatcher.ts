@@ -4,7 +4,8 @@
  *   due -> lease (record) -> written -> executor starts the handler -> answer -> end, retry or dead letter (record)
  *
  * Invariants
- * - A handler starts only once its lease has been written to the log file, so that kill -9 cannot hide a started attempt.
+ * - A handler starts only once its lease has been written to the log file, so that kill -9 cannot hide a started attempt, and
+ *   not when its queue was paused meanwhile.
  * - Only an answer (success, failure, time-out) uses up an attempt. A task whose lease was lost with the process
  *   `lossesAloneMin` times runs with nothing beside it; after `lossesMax` it becomes a dead letter, 'lost'.
  * - An attempt is settled once. When the log has no room for its record, the answer waits; it is never dropped.
@@ -237,7 +238,7 @@ export class Dispatcher implements Answers {
     for (; from < starting.length && starting[from]!.lsn <= lsn; from++) {
       const attempt = starting[from]!
       if (attempt.settled) continue
-      if (mayNotStart || attempt.lease.stopped) this.untouched(attempt)
+      if (mayNotStart || attempt.lease.stopped || attempt.queue.ledger.paused) this.untouched(attempt)
       else {
         if (batch.length > 0 && batch[0]!.consumer !== attempt.consumer) {
           batch[0]!.consumer.executor.start(batch)

@@ -7,7 +7,7 @@
  * What is leased for one call is handed out together, however the log cuts its records into frames.
  *
  * Invariants
- * - A lease is handed out only once its record is on disk.
+ * - A lease is handed out only once its record is on disk, and not when its queue was paused meanwhile.
  * - A token names one lease: the task's id and the lease's fence. An older token is stale, whatever it asks for.
  * - Who waits longest is served first; whose tasks were all cancelled meanwhile waits on. A caller that went away (signal) gets nothing: its tasks go back untouched.
  * - A lease that expires uses up an attempt, as a time-out does.
@@ -145,7 +145,7 @@ export class LeaseDesk {
     }
     const { clock, dispatcher } = this.#parts
     const isGone = this.#closed || waiting.signal?.aborted === true
-    const mayNotStart = isGone || dispatcher.isHeld
+    const mayNotStart = isGone || dispatcher.isHeld || attempts[0]!.queue.ledger.paused
     const now = clock.wallMs()
     const handed: Attempt[] = []
     for (const attempt of attempts) {

@@ -5,16 +5,17 @@
  *
  * Per task it keeps what may be true (simulator/belief.ts); an answer outside of that is a violation. A full scan after
  * every start settles what the crash left open. This file is about lives and scans; calls are in simulator/call-checks.ts,
- * attempts in simulator/attempt-checks.ts, leases in simulator/lease-checks.ts.
+ * attempts in simulator/attempt-checks.ts, leases in simulator/lease-checks.ts, keys in simulator/key-checks.ts.
  */
 
 import { lossesMax } from './simulator/attempt-checks.ts'
 import { state } from './simulator/belief.ts'
 import type { SeenTask } from './simulator/checker-core.ts'
-import { LeaseChecks } from './simulator/lease-checks.ts'
+import { named } from './simulator/key-calls.ts'
+import { isSure, KeyChecks } from './simulator/key-checks.ts'
 import type { TaskModel } from './simulator/task-model.ts'
 
-export class Checker extends LeaseChecks {
+export class Checker extends KeyChecks {
   // Life and death of the engine
 
   opened(): void {
@@ -31,8 +32,9 @@ export class Checker extends LeaseChecks {
     this.journal.note('', how)
     this.open.clear()
     for (const submission of this.submissions) if (submission.status === 'open') submission.status = 'unknown'
+    this.forgetCalls()
     for (const task of this.tasks.values()) task.crashed()
-    for (const [queue, known] of this.paused) this.paused.set(queue, { ...known, open: 0 })
+    for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
   }
 
   /** The last instant up to a limit at which a task may be due. */
@@ -51,6 +53,7 @@ export class Checker extends LeaseChecks {
   closed(): void {
     this.journal.note('', 'closed')
     this.open.clear()
+    this.forgetCalls()
     for (const task of this.tasks.values()) task.closed()
   }
 
@@ -58,7 +61,7 @@ export class Checker extends LeaseChecks {
   pausedNow(queue: string, paused: boolean): void {
     const known = this.paused.get(queue)
     if (known?.paused === true && !paused) this.violate('pause', undefined, `queue ${queue} was paused, and is not now`)
-    this.paused.set(queue, { paused, open: 0, sinceMs: -Infinity })
+    this.paused.set(queue, { paused, open: 0 })
   }
 
   // Scans
@@ -71,6 +74,7 @@ export class Checker extends LeaseChecks {
     const seq = this.journal.length
     this.journal.note('', `scan: ${listed.length} tasks`)
     const seenTasks = new Set<TaskModel>()
+    const seenIds = new Set<string>()
     for (const seen of listed) {
       const task = this.findTask(seen)
       if (task === undefined) {
@@ -86,18 +90,47 @@ export class Checker extends LeaseChecks {
         continue
       }
       seenTasks.add(task)
+      if (seenIds.has(seen.id)) this.violate('list once', task, `${seen.id} is listed twice`)
+      seenIds.add(seen.id)
       this.sameTask(task, seen)
       if (task.id === undefined) this.learnId(task, seen.id, true)
+      else this.#notReplaced(task, seen.id)
       const dead = seen.state === 'dead'
       if (!task.now.allows(dead ? state.dead : state.live) && !(dead && this.life > lossesMax)) {
         this.violate(dead ? 'D3 dead letters' : 'D5 ended', task, `is listed as ${seen.state}`)
       }
       if (!dead) this.sameVersion('list', task, task.now, seen)
-      task.observed(dead ? state.dead : state.live, seen, seq)
+      task.observed(dead ? state.dead : state.live, seen, seq, this.#named(task, seen))
     }
     for (const task of this.tasks.values()) if (!seenTasks.has(task)) this.#notListed(task)
     this.#checkBatches(seenTasks)
     this.#checkSuccessors(seenTasks)
+    this.checkHolders(listed)
+  }
+
+  /** Whether it has its key. A dead letter whose key is another's may take it back. */
+  #named(task: TaskModel, seen: SeenTask): number {
+    const { key } = task.spec
+    const before = task.now.named
+    if (seen.key !== undefined && seen.key !== key)
+      this.violate('same data', task, `has the key ${seen.key}, not ${key}`)
+    if (key === undefined) return 0
+    if (seen.key === undefined && seen.state === 'dead') return before === named.no ? named.no : named.yes | named.no
+    const is = seen.key === undefined ? named.no : named.yes
+    if ((before & is) === 0)
+      this.violate('one holder', task, `is listed ${seen.key === undefined ? 'without' : 'with'} its key`)
+    return is
+  }
+
+  /** What may have lived on under its id has never been. */
+  #notReplaced(task: TaskModel, id: string): void {
+    for (let later = this.byId.get(id); later !== undefined && later !== task; later = later.predecessor) {
+      this.byId.set(id, task)
+      later.id = undefined
+      later.known((belief) => {
+        belief.states = state.absent
+      })
+    }
   }
 
   #notListed(task: TaskModel): void {
@@ -108,7 +141,11 @@ export class Checker extends LeaseChecks {
       states = state.absent
     }
     if (states === state.absent && task.id !== undefined && task.submission.status !== 'accepted') {
-      if (this.byId.get(task.id) === task) this.byId.delete(task.id)
+      if (this.byId.get(task.id) === task) {
+        if (task.predecessor === undefined) this.byId.delete(task.id)
+        else this.byId.set(task.id, task.predecessor)
+      }
+      task.predecessor = undefined
       task.id = undefined
     }
     task.known((belief) => {
@@ -121,14 +158,15 @@ export class Checker extends LeaseChecks {
     for (const { kind, status, tasks } of this.submissions) {
       if (kind !== 'scheduleMany' || status !== 'unknown') continue
       const present = tasks.find((task) => seen.has(task) || !task.now.allows(state.absent))
-      const absent = tasks.find((task) => task.now.states === state.absent)
+      // One with a key may have had no effect but on another.
+      const absent = tasks.find((task) => task.now.states === state.absent && task.spec.key === undefined)
       if (present !== undefined && absent !== undefined) {
         this.violate('D2 whole', absent, `is absent, but ${present.spec.tag} of the same batch is there`)
       }
       if (present !== undefined) {
         for (const task of tasks) {
           task.known((belief) => {
-            if (belief.states !== state.absent) belief.states &= ~state.absent
+            if (belief.states !== state.absent && task.spec.key === undefined) belief.states &= ~state.absent
           })
         }
       }
@@ -147,7 +185,12 @@ export class Checker extends LeaseChecks {
       }
       const certain = task.now.states === state.succeeded && task.successors.length === 1
       const next = task.successors[0]!.tasks[0]!
-      if (certain && next.now.states === state.absent && task.attempt?.successor === task.successors[0]) {
+      if (
+        certain &&
+        isSure(task, next) &&
+        next.now.states === state.absent &&
+        task.attempt?.successor === task.successors[0]
+      ) {
         this.violate('one successor', next, `is absent, but ${task.spec.tag} has succeeded`)
       }
       if (seen.has(task)) task.successors.length = 0

@@ -18,8 +18,8 @@ export interface HandlersInPlaceOptions {
 
 export class HandlersInPlace implements HandlerThreads {
   readonly cores = 2
-  /** Those that live, oldest first; a test may end one at any time, as an exhausted heap or `process.exit` does. */
-  readonly threads: Set<ThreadInPlace> = new Set()
+  /** Those that live, by what they run; a test may end one at any time, as an exhausted heap or `process.exit` does. */
+  readonly threads: Map<RunnerStart['handler'], ThreadInPlace> = new Map()
   readonly #options: HandlersInPlaceOptions
 
   constructor(options: HandlersInPlaceOptions) {
@@ -30,16 +30,16 @@ export class HandlersInPlace implements HandlerThreads {
     const { clock, createRunner, load = (href: string) => import(href) as Promise<unknown>, ended } = this.#options
     if (createRunner === undefined) throw new Error('this machine was given no runner of handlers')
     const handler = defaultExportOf(await load(module))
-    const thread: ThreadInPlace = new ThreadInPlace(
+    const thread = new ThreadInPlace(
       clock,
       listener,
       (say) => createRunner({ handler, setup: structuredClone(setup), clock, say }),
       () => {
-        this.threads.delete(thread)
+        this.threads.delete(handler)
         ended?.(handler)
       },
     )
-    this.threads.add(thread)
+    this.threads.set(handler, thread)
     return thread
   }
 }

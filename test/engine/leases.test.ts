@@ -187,6 +187,24 @@ describe('leases', () => {
     await rig.run(() => rig.engine.close({ drain: 0 }))
   })
 
+  it('whose queue is paused before it is handed out waits until that is resumed, at no cost of an attempt', async () => {
+    const rig = await Rig.open()
+    const { id } = await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0 }))
+    await rig.advance(50)
+    let told = 0
+    const waiting = rig.engine.lease('q', { wait: '10s' })
+    void waiting.then(() => told++)
+    const paused = rig.engine.pause('q')
+    await rig.advance(1_000)
+    await paused
+    expect(told).toBe(0)
+    expect(await rig.run(() => rig.engine.get(id))).toMatchObject({ state: 'pending', attempt: 0 })
+    await rig.run(() => rig.engine.resume('q'))
+    await rig.advance(1_000)
+    expect(await waiting).toMatchObject([{ id, attempt: 1 }])
+    await rig.run(() => rig.engine.close({ drain: 0 }))
+  })
+
   it('calls under way end with the engine', async () => {
     for (const how of ['lease', 'ack', 'nack'] as const) {
       const rig = await Rig.open()

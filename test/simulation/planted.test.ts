@@ -194,6 +194,9 @@ describe('in the evidence', () => {
     attemptsMax: 3,
     maxAge: false,
     retryDelayMsMax: 1_000,
+    key: undefined,
+    onConflict: undefined,
+    keyWindowMs: 0,
   }
   const start = {
     id,
@@ -207,7 +210,8 @@ describe('in the evidence', () => {
     lateMs: 0,
     by: 'function' as const,
   }
-  const listed = { ...start, state: 'pending' as const, fireAt: 1_000, attempt: 0, generation: 0 }
+  const listed = { ...start, state: 'pending' as const, fireAt: 1_000, attempt: 0, generation: 0, key: undefined }
+  const receipt = { id, fireAt: 1_000, generation: 0, outcome: 'created' }
 
   function stage(wallMs = 1_000): Checker {
     const checker = new Checker(new Journal(() => 0), { wallMs: () => wallMs, nowMs: () => 0 })
@@ -217,7 +221,7 @@ describe('in the evidence', () => {
 
   function accepted(checker: Checker): ReturnType<Checker['submit']> {
     const submission = checker.submit('schedule', [spec])
-    checker.accepted(submission, [{ id, fireAt: 1_000, generation: 0 }])
+    checker.accepted(submission, [receipt])
     return submission
   }
 
@@ -343,7 +347,7 @@ describe('in the evidence', () => {
     const checker = stage()
     accepted(checker)
     const second = checker.submit('schedule', [{ ...spec, tag: 't2' }])
-    checker.accepted(second, [{ id, fireAt: 1_000, generation: 0 }])
+    checker.accepted(second, [receipt])
     expect(rules(checker)).toContain('ids once')
   })
 

@@ -28,11 +28,7 @@ export class AttemptChecks extends CheckerCore {
       this.violate('clock held', task, `due at ${seen.scheduledFor}, beyond the trusted ${wallMs - this.aheadMs}`)
     }
     this.#checkFence(task, seen)
-    // A lease and a pause may be answered in the same moment, in either order.
-    const pause = this.paused.get(seen.queue)
-    if (pause?.paused === true && !(seen.by === 'lease' && pause.sinceMs === this.clock.nowMs())) {
-      this.violate('pause', task, `queue ${seen.queue} is paused`)
-    }
+    if (this.paused.get(seen.queue)?.paused === true) this.violate('pause', task, `queue ${seen.queue} is paused`)
     if (task.stopped) this.violate('D5 cancelled', task, "started after a cancel was answered 'leased'")
     this.sameTask(task, seen)
     this.settleTime(task)
@@ -73,7 +69,7 @@ export class AttemptChecks extends CheckerCore {
     task.attemptMax = Math.max(task.attemptMax, seen.attempt)
     const at = seen.scheduledFor
     const begun = (belief: Belief): void => {
-      belief.states = state.live | (belief.states & state.cancelled)
+      belief.states = state.live | (belief.states & (state.cancelled | (task.replacers.size > 0 ? state.replaced : 0)))
       belief.candidates = belief.candidates.filter(({ fromAt, toAt, open }) => (at >= fromAt && at <= toAt) || open)
       belief.attempts = new Set([seen.attempt - 1])
     }
@@ -184,7 +180,10 @@ export class AttemptChecks extends CheckerCore {
 
   /** A durable event of the engine about an attempt or a task. */
   event(name: string, event: { id: string; attempt?: number; reason?: string; retryAt?: number | undefined }): void {
-    const task = this.byId.get(event.id)
+    let task = this.byId.get(event.id)
+    // It may be a moment behind the call that replaced it.
+    const before = task?.predecessor
+    if (name === 'attemptFailed' && before !== undefined && !task!.since.attempts.has(event.attempt!)) task = before
     if (task === undefined) {
       // An untagged task, or one that ended before anyone knew its id.
       this.journal.note('', `event ${name} ${event.id}`)

@@ -5,7 +5,7 @@
  * everything that is attempted and shrinks with every durable answer.
  */
 
-export const state = { absent: 1, live: 2, dead: 4, succeeded: 8, cancelled: 16, other: 32 } as const
+export const state = { absent: 1, live: 2, dead: 4, succeeded: 8, cancelled: 16, other: 32, replaced: 64 } as const
 export const endedStates: number = state.succeeded | state.cancelled | state.other
 
 /** A fire time that the task may have. */
@@ -14,6 +14,8 @@ export interface Candidate {
   toAt: number
   /** Line of the journal that brought it up. */
   readonly seq: number
+  /** Line of the journal at the answer of the call that brought it up. */
+  readonly closedSeq?: number | undefined
   /** The call that brought it up has no answer yet: it may still become true. */
   open: boolean
   /** It comes from the failure of this attempt. */
@@ -27,6 +29,8 @@ export class Belief {
   attempts: Set<number>
   generationMin: number
   generationMax: number
+  /** Whether it has its key: a set of `named` (key-calls.ts), 0 without a key. */
+  named: number
 
   constructor(
     states: number,
@@ -34,21 +38,25 @@ export class Belief {
     attempts: Iterable<number>,
     generationMin: number,
     generationMax: number,
+    named: number,
   ) {
     this.states = states
     this.candidates = candidates
     this.attempts = new Set(attempts)
     this.generationMin = generationMin
     this.generationMax = generationMax
+    this.named = named
   }
 
   clone(): Belief {
-    return new Belief(this.states, [...this.candidates], this.attempts, this.generationMin, this.generationMax)
+    const { states, candidates, attempts, generationMin, generationMax, named } = this
+    return new Belief(states, [...candidates], attempts, generationMin, generationMax, named)
   }
 
   /** Grows to allow all that `other` allows. */
   union(other: Belief): void {
     this.states |= other.states
+    this.named |= other.named
     for (const candidate of other.candidates) if (!this.candidates.includes(candidate)) this.candidates.push(candidate)
     for (const attempt of other.attempts) this.attempts.add(attempt)
     this.generationMin = Math.min(this.generationMin, other.generationMin)
@@ -67,9 +75,11 @@ export class Belief {
     return generation >= this.generationMin && generation <= this.generationMax
   }
 
-  /** Fire times brought up before a line of the journal are history, except those whose call is still open. */
+  /** Fire times that were settled before a line of the journal are history. */
   dropCandidatesBefore(seq: number): void {
-    this.candidates = this.candidates.filter((candidate) => candidate.seq >= seq || candidate.open)
+    this.candidates = this.candidates.filter(
+      (candidate) => (candidate.closedSeq ?? candidate.seq) >= seq || candidate.open,
+    )
   }
 
   describe(): string {
@@ -79,7 +89,7 @@ export class Belief {
     const times = this.candidates.map(({ fromAt, toAt }) => (fromAt === toAt ? `${fromAt}` : `${fromAt}..${toAt}`))
     return (
       `{${names.join('|')}} fireAt ${times.join(' or ')}, attempts ${[...this.attempts].join(' or ')}, ` +
-      `generation ${this.generationMin}..${this.generationMax}`
+      `generation ${this.generationMin}..${this.generationMax}${['', ', named', ', unnamed', ', named or not'][this.named]}`
     )
   }
 }

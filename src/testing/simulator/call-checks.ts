@@ -2,8 +2,8 @@
 
 import { AttemptChecks } from './attempt-checks.ts'
 import { type Belief, endedStates, state } from './belief.ts'
-import type { SeenAnswer, SeenTask } from './checker-core.ts'
-import type { Submission, TaskModel } from './task-model.ts'
+import { mayReplace, type SeenAnswer, type SeenReceipt, type SeenTask } from './checker-core.ts'
+import { generationsUnknown, type Submission, type TaskModel } from './task-model.ts'
 
 /** An open call about one task. */
 export interface TaskCall {
@@ -17,23 +17,28 @@ export interface TaskCall {
 export class CallChecks extends AttemptChecks {
   // Submissions
 
-  accepted(submission: Submission, receipts: readonly { id: string; fireAt: number; generation: number }[]): void {
+  accepted(submission: Submission, receipts: readonly SeenReceipt[]): void {
     this.open.delete(submission)
     submission.status = 'accepted'
     if (receipts.length !== submission.tasks.length) {
       this.violate('receipts', submission.tasks[0], `${receipts.length} receipts for ${submission.tasks.length} tasks`)
     }
-    submission.tasks.forEach((task, index) => {
-      const { id, fireAt, generation } = receipts[index]!
-      this.journal.note(task.spec.tag, `accepted ${id} at ${fireAt}`)
-      if (generation !== 0) this.violate('receipts', task, `a new task has generation ${generation}`)
-      if (fireAt < task.spec.fireFromAt || fireAt > task.spec.fireToAt) {
-        this.violate('receipts', task, `asked for ${task.spec.fireFromAt}, got ${fireAt}`)
-      }
-      this.learnId(task, id, true)
-      task.known((belief) => {
-        belief.states &= ~state.absent
-      })
+    submission.tasks.forEach((task, index) => this.receipt(task, receipts[index]!))
+  }
+
+  /** The task is new, says its receipt. */
+  protected receipt(task: TaskModel, { id, fireAt, generation, outcome }: SeenReceipt): void {
+    this.journal.note(task.spec.tag, `accepted ${id} at ${fireAt}`)
+    if (outcome !== 'created') this.violate('receipts', task, `a new task without a key was ${outcome}`)
+    if (generation !== 0) this.violate('receipts', task, `a new task has generation ${generation}`)
+    if (fireAt < task.spec.fireFromAt || fireAt > task.spec.fireToAt) {
+      this.violate('receipts', task, `asked for ${task.spec.fireFromAt}, got ${fireAt}`)
+    }
+    this.learnNewId(task, id)
+    task.generationFirst = 0
+    task.known((belief) => {
+      belief.states &= ~state.absent
+      if (belief.generationMax >= generationsUnknown) belief.generationMax -= generationsUnknown
     })
   }
 
@@ -61,12 +66,14 @@ export class CallChecks extends AttemptChecks {
     const { life } = this
     const call = { task, window: task.openWindow(), seq: this.journal.length, life, wallMs: this.sampleWall() }
     this.open.set(call, `${text} ${task.spec.tag}`)
+    task.openCalls++
     return call
   }
 
   /** The call has its answer, or will never have one. */
   close(call: TaskCall): void {
     this.open.delete(call)
+    call.task.openCalls--
     call.task.windows.delete(call.window)
   }
 
@@ -126,7 +133,8 @@ export class CallChecks extends AttemptChecks {
       if (ifGeneration !== undefined && generation !== ifGeneration + 1) {
         this.violate('generations', task, `rescheduled if ${ifGeneration}, but the generation became ${generation}`)
       }
-      const exact = { fromAt: fireAt, toAt: fireAt, seq, open: false, failedAttempt: undefined }
+      const closedSeq = this.journal.length
+      const exact = { fromAt: fireAt, toAt: fireAt, seq, closedSeq, open: false, failedAttempt: undefined }
       if (own !== undefined && (fireAt < own.fromAt || fireAt > own.toAt)) {
         this.violate('state table', task, `rescheduled to ${fireAt}, but asked for ${own.fromAt}`)
       }
@@ -174,6 +182,12 @@ export class CallChecks extends AttemptChecks {
     this.settleTime(task)
     this.journal.note(task.spec.tag, `get: ${seen.state} ${seen.fireAt} a${seen.attempt} g${seen.generation}`)
     const expected = seen.state === 'dead' ? state.dead : state.live
+    const newer = this.tasks.get(seen.tag ?? '')
+    if (newer !== undefined && newer !== task && mayReplace(newer, task)) {
+      // It was replaced while it was asked for.
+      this.close(call)
+      return
+    }
     if (!window.allows(expected)) this.violate('state table', task, `get says ${seen.state}`)
     this.sameTask(task, seen)
     if (seen.state !== 'dead') this.sameVersion('get', task, window, seen)
@@ -224,6 +238,8 @@ export class CallChecks extends AttemptChecks {
       const call = this.call(task, `${kind}?`)
       if (kind === 'redrive') {
         task.redrives++
+        task.endedBy = undefined
+        task.maybeUnnamed = true
         task.openRedrives.add(call)
       }
       task.may((belief) => {
@@ -232,6 +248,8 @@ export class CallChecks extends AttemptChecks {
         if (kind === 'purge') return
         belief.attempts.add(0)
         belief.generationMax++
+        // Another may have its key now.
+        if (belief.named === 1) belief.named = 3
         belief.candidates.push({
           fromAt: -Infinity,
           toAt: Infinity,
@@ -253,7 +271,7 @@ export class CallChecks extends AttemptChecks {
   }
 
   pauseCalled(queue: string, paused: boolean): void {
-    const known = this.paused.get(queue) ?? { paused: false, open: 0, sinceMs: 0 }
+    const known = this.paused.get(queue) ?? { paused: false, open: 0 }
     known.open++
     this.open.set(known, `pause or resume ${queue}`)
     // From the call on it may be running again.
@@ -268,6 +286,5 @@ export class CallChecks extends AttemptChecks {
     if (known.open === 0) this.open.delete(known)
     this.journal.note('', `${paused ? 'pause' : 'resume'} ${queue}: ${done ? 'done' : 'failed'}`)
     known.paused = done && paused && known.open === 0
-    known.sinceMs = this.clock.nowMs()
   }
 }

@@ -25,6 +25,17 @@ export interface SeenTask {
   readonly payload: string
   readonly headers: string
   readonly tag: string | undefined
+  readonly key: string | undefined
+}
+
+/** What a call that brings a task in is answered. */
+export interface SeenReceipt {
+  readonly id: string
+  readonly fireAt: number
+  readonly outcome: string
+  readonly generation: number
+  readonly state?: string | undefined
+  readonly running?: string | undefined
 }
 
 export interface SeenStart {
@@ -65,7 +76,7 @@ export class CheckerCore {
   readonly byId: Map<string, TaskModel> = new Map()
   readonly submissions: Submission[] = []
   protected readonly clock: CheckerClock
-  protected readonly paused: Map<string, { paused: boolean; open: number; sinceMs: number }> = new Map()
+  protected readonly paused: Map<string, { paused: boolean; open: number }> = new Map()
   life = 0
   firings = 0
   /** The largest fence of any life before, of this one, and of those seen in order in this one. */
@@ -74,6 +85,10 @@ export class CheckerCore {
   protected fenceInOrder: number = 0
   protected readonly fences: Set<number> = new Set()
   protected wallMax: number = -Infinity
+  /** The same of a clock that the engine had no reason to doubt. */
+  protected trustedMax: number = -Infinity
+  /** Virtual time at which the clock was put right last. */
+  #releasedMs = -Infinity
   /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
   protected aheadMs: number | undefined
   /** Calls without an answer, and what they are. */
@@ -102,6 +117,7 @@ export class CheckerCore {
   sampleWall(): number {
     const now = this.clock.wallMs()
     if (now > this.wallMax) this.wallMax = now
+    if (this.aheadMs === undefined && now > this.trustedMax) this.trustedMax = now
     return now
   }
 
@@ -124,6 +140,12 @@ export class CheckerCore {
 
   release(): void {
     this.aheadMs = undefined
+    this.#releasedMs = this.clock.nowMs()
+  }
+
+  /** The engine may go by another clock than the wall's, or did until a moment ago. */
+  protected get clockIsDoubtful(): boolean {
+    return this.aheadMs !== undefined || this.clock.nowMs() < this.#releasedMs + 2_000
   }
 
   submit(kind: Submission['kind'], specs: readonly TaskSpec[]): Submission {
@@ -132,7 +154,10 @@ export class CheckerCore {
       const task = new TaskModel(spec, submission, this.journal.length)
       submission.tasks.push(task)
       this.tasks.set(spec.tag, task)
-      this.journal.note(spec.tag, `${kind} ${spec.queue} at ${spec.fireFromAt}`)
+      this.journal.note(
+        spec.tag,
+        `${kind} ${spec.queue} at ${spec.fireFromAt}${spec.key === undefined ? '' : ` under ${spec.key.slice(0, 9)} ${spec.onConflict ?? ''}`}`,
+      )
     }
     this.submissions.push(submission)
     if (kind !== 'successor') this.open.set(submission, `${kind} ${specs[0]?.tag ?? ''}`)
@@ -141,7 +166,8 @@ export class CheckerCore {
 
   protected learnId(task: TaskModel, id: string, durable: boolean): void {
     const other = this.byId.get(id)
-    if (other !== undefined && other !== task) {
+    if (other !== undefined && other !== task && mayReplace(task, other)) task.predecessor = other
+    else if (other !== undefined && other !== task) {
       // An id that was seen but never became durable may be given again after a crash.
       if (durable && other.submission.status === 'accepted') {
         this.violate('ids once', task, `id ${id} was given to ${other.spec.tag} before`)
@@ -152,6 +178,18 @@ export class CheckerCore {
       this.violate('ids once', task, `its id was ${task.id} and is now ${id}`)
     task.id = id
     this.byId.set(id, task)
+  }
+
+  /** Its id is new. Another may have taken its place already, and be known by it. */
+  protected learnNewId(task: TaskModel, id: string): void {
+    let first = this.byId.get(id)
+    if (first === undefined || first === task || !mayReplace(first, task)) {
+      this.learnId(task, id, true)
+      return
+    }
+    while (first.predecessor !== undefined) first = first.predecessor
+    first.predecessor = task
+    task.id = id
   }
 
   protected mayHaveExpired(task: TaskModel): boolean {
@@ -176,7 +214,8 @@ export class CheckerCore {
       return known
     }
     const tagged = this.tasks.get(seen.tag)
-    if (known !== undefined && known !== tagged && !known.now.allows(state.absent)) {
+    const isNewer = tagged !== undefined && known !== undefined && mayReplace(tagged, known)
+    if (known !== undefined && known !== tagged && !known.now.allows(state.absent) && !isNewer) {
       this.violate('same data', known, `its id ${seen.id} came with the data of ${seen.tag}`)
     }
     return tagged
@@ -198,4 +237,11 @@ export class CheckerCore {
     if (!belief.attempts.has(attempt)) this.violate('attempts', task, `${where}: attempt ${attempt}`)
     if (!belief.allowsGeneration(generation)) this.violate('generations', task, `${where}: generation ${generation}`)
   }
+}
+
+/** Whether `task` may live on under the id of `other`. */
+export function mayReplace(task: TaskModel, other: TaskModel): boolean {
+  const [mine, its] = [task.spec, other.spec]
+  const isOne = mine.key !== undefined && mine.key === its.key && mine.queue === its.queue
+  return isOne && mine.onConflict === 'replace' && other.now.allows(state.replaced)
 }

@@ -10,8 +10,12 @@ import type { LifeSide } from './world.ts'
 
 type Outcome = 'ok' | 'failed' | 'deadLetter' | 'retry'
 
-/** What runs in one thread, and ends with it. */
-export type Running = Set<AttemptModel>
+/** One thread with handlers. */
+export interface InThread {
+  /** What runs in it, and ends with it. */
+  readonly running: Set<AttemptModel>
+  die(): void
+}
 
 export class Handling {
   readonly #life: LifeSide
@@ -50,14 +54,14 @@ export class Handling {
   /** Ends a thread, whatever runs in it. */
   killThread(): void {
     const { machine, random, checker } = this.#life.world
-    const threads = [...machine.handlers.threads]
+    const threads = [...machine.handlers.threads.values()]
     if (threads.length === 0) return
     checker.journal.note('', 'a thread dies')
     void random.pick(threads).terminate('killed')
   }
 
-  /** Runs one attempt: of `running`, when it does so in a thread. */
-  run(queue: string, task: Task, context: AttemptContext, running?: Running): unknown {
+  /** Runs one attempt, in a thread or in the engine's. */
+  run(queue: string, task: Task, context: AttemptContext, thread?: InThread): unknown {
     const { world } = this.#life
     const { random, machine, checker } = world
     if (this.#life.over) return new Promise(() => undefined)
@@ -71,20 +75,24 @@ export class Handling {
       fence: context.fence,
       scheduledFor: context.scheduledFor,
       lateMs: context.lateMs,
-      by: running === undefined ? 'function' : 'module',
+      by: thread === undefined ? 'function' : 'module',
     })
     if (task.queue !== queue) checker.violate('same data', attempt?.task, `given to the handler of ${queue}`)
     if (attempt === undefined) return undefined
-    running?.add(attempt)
+    thread?.running.add(attempt)
     const { timeoutMs } = attempt
     machine.loop.schedule(Math.max(0, timeoutMs - 1), () => {
       if (!this.#life.over) checker.overdue(attempt)
     })
     const answer = (outcome: Outcome, delayMs?: number): undefined => {
       // What is said in a thread that has died is not heard.
-      if (this.#life.over || running?.delete(attempt) === false) return undefined
+      if (this.#life.over || thread?.running.delete(attempt) === false) return undefined
       checker.answered(attempt, outcome, delayMs)
       return undefined
+    }
+    if (thread !== undefined && !this.#life.healthy && random.chance(0.03)) {
+      thread.die()
+      return new Promise(() => undefined)
     }
     const temper = this.#life.healthy ? 0 : random.below(100)
     if (temper < 45) return answer('ok')
@@ -128,12 +136,18 @@ export class Handling {
 
 /** The default exports that threads are given, each with what runs in it. */
 export class ThreadModules {
-  readonly #running: Map<unknown, Running> = new Map()
+  readonly #running: Map<unknown, Set<AttemptModel>> = new Map()
   readonly #handling: () => Handling | undefined
+  readonly #kill: (handler: (...values: never[]) => unknown) => void
   readonly #died: (attempt: AttemptModel) => void
 
-  constructor(handling: () => Handling | undefined, died: (attempt: AttemptModel) => void) {
+  constructor(
+    handling: () => Handling | undefined,
+    kill: (handler: (...values: never[]) => unknown) => void,
+    died: (attempt: AttemptModel) => void,
+  ) {
     this.#handling = handling
+    this.#kill = kill
     this.#died = died
   }
 
@@ -141,10 +155,9 @@ export class ThreadModules {
   load(href: string): Promise<unknown> {
     const queue = href.slice(href.lastIndexOf('/') + 1)
     const handling = this.#handling()
-    const running: Running = new Set()
-    const handler = (task: Task, context: AttemptContext): unknown =>
-      handling?.run(queue, task, context, running) ?? undefined
-    this.#running.set(handler, running)
+    const handler = (task: Task, context: AttemptContext): unknown => handling?.run(queue, task, context, thread)
+    const thread: InThread = { running: new Set(), die: () => this.#kill(handler) }
+    this.#running.set(handler, thread.running)
     return Promise.resolve({ default: handler })
   }
 

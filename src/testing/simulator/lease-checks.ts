@@ -136,6 +136,7 @@ export class LeaseChecks extends CallChecks {
     if (counts) this.violate('leases', task, `${kind} is ${outcome}, but the lease of attempt ${attempt.number} lasts`)
     const allowed =
       outcome === 'stale' ? state.live : outcome === 'missing' ? state.absent : ~(state.live | state.absent)
+    if (call.window.allows(state.replaced)) return true
     if (!call.window.allows(allowed) && !(outcome === 'ended' && this.mayHaveExpired(task))) {
       this.violate('state table', task, `${kind} is ${outcome}`)
     }

@@ -4,14 +4,15 @@
  */
 
 import type { Engine } from '../../engine/engine.ts'
+import type { Receipt } from '../../model/hourwheel.ts'
 import { HourwheelError } from '../../model/errors.ts'
 import type { Checker } from '../checker.ts'
 import { state } from './belief.ts'
 import type { TaskCall } from './call-checks.ts'
 import { Handling } from './handling.ts'
 import { Pulling } from './pulling.ts'
-import type { TaskModel } from './task-model.ts'
-import { drawInstant, drawTask, queueNames, seenOf, type DrawnTask } from './workload.ts'
+import type { Submission, TaskModel, TaskSpec } from './task-model.ts'
+import { drawInstant, drawKey, drawTask, queueNames, seenOf, type DrawnTask } from './workload.ts'
 import type { LifeSide, World } from './world.ts'
 
 export class Life implements LifeSide {
@@ -68,9 +69,15 @@ export class Life implements LifeSide {
     )
   }
 
-  draw(): DrawnTask {
+  draw(parent?: TaskSpec): DrawnTask {
     const { world } = this
-    return drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`)
+    const drawn = drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`, parent)
+    const { queue, key, onConflict } = drawn.spec
+    if (onConflict !== 'replace') return drawn
+    // While a call by id or token is under way it could not be told which of the two it was about.
+    const isAmbiguous = this.#checker.tasksWith(queue, key!).some(({ openCalls }) => openCalls > 0)
+    if (!isAmbiguous) return drawn
+    return { input: { ...drawn.input, onConflict: 'keep' }, spec: { ...drawn.spec, onConflict: 'keep' } }
   }
 
   // Calls
@@ -90,20 +97,44 @@ export class Life implements LifeSide {
     else if (kind < 85) this.#redriveOrPurge()
     else if (kind < 88) this.#pause(random.pick(queueNames), random.chance(0.5))
     else if (kind < 91) this.#handlers()
-    else if (kind < 92) this.#missing()
+    else if (kind < 92) this.#byKey()
+    else if (kind < 93) this.#missing()
     else if (kind < 94) this.handling.killThread()
     else this.sample()
   }
 
-  schedule(count: number, batch: boolean): void {
+  /** `plain`: without keys, so that nothing but the engine can be against it. */
+  schedule(count: number, batch: boolean, plain = false): void {
     const { engine } = this
     const drawn = Array.from({ length: count }, () => this.draw())
+    while (plain && drawn[0]!.spec.key !== undefined) drawn[0] = this.draw()
     const submission = this.#checker.submit(
       batch ? 'scheduleMany' : 'schedule',
       drawn.map(({ spec }) => spec),
     )
     const inputs = drawn.map(({ input }) => input)
-    const work = batch ? engine.scheduleMany(inputs) : engine.schedule(inputs[0]!).then((receipt) => [receipt])
+    const [first] = drawn
+    if (!batch && first!.spec.onConflict === 'keep') this.world.asked.set(submission.tasks[0]!, first!.input)
+    this.#follow(
+      submission,
+      batch ? engine.scheduleMany(inputs) : engine.schedule(inputs[0]!).then((receipt) => [receipt]),
+    )
+  }
+
+  /** Calls with a key whose outcome a crash has left open are made again: together they take effect once. */
+  repeatUnknown(): void {
+    const { asked } = this.world
+    for (const [task, input] of asked) {
+      const { submission } = task
+      if (submission.status === 'open') continue
+      if (submission.status === 'unknown' && this.#checker.mayRepeat(task)) {
+        const work = this.engine.schedule(input).then((receipt) => [receipt])
+        this.#follow(this.#checker.resubmit(task), work)
+      } else asked.delete(task)
+    }
+  }
+
+  #follow(submission: Submission, work: Promise<Receipt[]>): void {
     work.then(
       (receipts) => {
         if (!this.over) this.#checker.accepted(submission, receipts)
@@ -123,7 +154,8 @@ export class Life implements LifeSide {
     if (tasks.length === 0) return undefined
     const back = Math.floor(random.unit() ** 2 * tasks.length)
     const task = tasks[tasks.length - 1 - back]!
-    return task.id !== undefined && task.submission.status === 'accepted' ? task : undefined
+    if (task.id === undefined || task.submission.status !== 'accepted') return undefined
+    return task.replacers.size > 0 || task.maybeReplaced ? undefined : task
   }
 
   #cancel(): void {
@@ -159,6 +191,30 @@ export class Life implements LifeSide {
       else if (answer.state === 'ended') this.#checker.gone(call, { outcome: 'ended', how: answer.how })
       else this.#checker.viewed(call, seenOf(answer))
     })
+  }
+
+  #byKey(): void {
+    const { random } = this.world
+    const ref = drawKey(random)
+    const kind = random.chance(0.6) ? 'get' : 'cancel'
+    const call = this.#checker.keyCalled(ref, kind)
+    const work =
+      kind === 'get'
+        ? this.engine.get(ref).then((found) => ({
+            text: found?.state ?? 'missing',
+            id: found !== undefined && 'id' in found ? found.id : undefined,
+          }))
+        : this.engine.cancel(ref).then(({ outcome }) => ({ text: outcome, id: undefined }))
+    work.then(
+      ({ text, id }) => {
+        if (!this.over) this.#checker.keyAnswered(ref, call, kind, text, id)
+      },
+      (error: unknown) => {
+        if (this.over) return
+        this.refusal(error)
+        this.#checker.keyFailed(ref, call)
+      },
+    )
   }
 
   #redriveOrPurge(): void {
@@ -264,7 +320,14 @@ export class Life implements LifeSide {
   refusal(error: unknown): { code: string; outcome: string } {
     if (error instanceof HourwheelError) {
       const { code, outcome } = error
-      const expected = ['HW_CLOSED', 'HW_OVERLOADED', 'HW_DISK_FULL', 'HW_DISK_FAILED', 'HW_OUTCOME_UNKNOWN']
+      const expected = [
+        'HW_CLOSED',
+        'HW_OVERLOADED',
+        'HW_DISK_FULL',
+        'HW_DISK_FAILED',
+        'HW_OUTCOME_UNKNOWN',
+        'HW_KEY_EXISTS',
+      ]
       if (!expected.includes(code) || (code === 'HW_CLOSED' && !this.closing))
         this.#checker.violate('errors', undefined, `${code}: ${error.message}`)
       return { code, outcome }

@@ -17,6 +17,7 @@ export async function scan(engine: Engine, checker: Checker): Promise<{ live: nu
   const calendar = await engine.calendar()
   checker.scanned(listed.map(seenOf))
   checkOrder(checker, listed)
+  await checkKeys(engine, checker, listed)
   const deadIds = new Set(dead.map(({ id }) => id))
   const live = listed.filter((task) => task.state !== 'dead')
   if (
@@ -56,10 +57,23 @@ export async function scan(engine: Engine, checker: Checker): Promise<{ live: nu
     bounds('succeeded', counters.succeeded, state.succeeded)
     bounds('cancelled', counters.cancelled, state.cancelled)
     bounds('purged or expired', counters.purged + counters.expired, state.other)
+    bounds('replaced', counters.replaced, state.replaced)
     if (counters.damaged > 0) checker.violate('D6 damage', undefined, `${name}: ${counters.damaged} counted as damaged`)
   }
   checkCalendar(checker, live, calendar)
   return { live: live.length, dead: dead.length }
+}
+
+/** What is found by a key is what the listing says has it. */
+async function checkKeys(engine: Engine, checker: Checker, listed: readonly ListedTask[]): Promise<void> {
+  for (const ref of checker.keysUsed) {
+    const holder = listed.find(({ queue, key, state: is }) => queue === ref.queue && key === ref.key && is !== 'dead')
+    const found = await engine.get(ref)
+    const id = found === undefined || found.state === 'ended' || found.state === 'dead' ? undefined : found.id
+    if (id === holder?.id) continue
+    const text = `${ref.queue} ${ref.key} is the key of ${holder?.id ?? 'nobody'}, but finds ${id ?? 'nobody'}`
+    checker.violate('one holder', checker.byId.get(holder?.id ?? ''), text)
+  }
 }
 
 function orderAt(task: ListedTask): number {

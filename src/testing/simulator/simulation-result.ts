@@ -14,6 +14,8 @@ export interface SimulationOptions {
   readonly lives?: number | undefined
   /** Only this kind of end; drawn if not given. */
   readonly ends?: 'kill' | 'powerCut' | 'close' | undefined
+  /** How many of the tasks have a key; drawn if not given. */
+  readonly keyedShare?: number | undefined
   /** No disk faults. */
   readonly soundDisk?: boolean | undefined
   /** Called with the checker at the end of each life, to plant what the checker must find. */

@@ -40,6 +40,7 @@ class Simulation {
   readonly #disturbances: Disturbances
   readonly #modules: ThreadModules = new ThreadModules(
     () => this.#life?.handling,
+    (handler) => void this.#machine.handlers.threads.get(handler)?.terminate('it exits'),
     (attempt) => this.#checker.threadDied(attempt),
   )
   readonly #counts: SimulationCounts = {
@@ -61,7 +62,8 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     const random = new SeededRandom(`${options.seed}/simulation`)
-    const profile = makeProfile(random.fork('profile'), '/data')
+    const drawn = makeProfile(random.fork('profile'), '/data')
+    const profile = { ...drawn, keyedShare: options.keyedShare ?? drawn.keyedShare }
     this.#random = random.fork('choices')
     this.#machine = new SimulatedMachine({
       seed: options.seed,
@@ -84,6 +86,7 @@ class Simulation {
       random: random.fork('workload'),
       hot: [],
       held: [],
+      asked: new Map(),
       nextTag: 1,
       calls: 0,
     }
@@ -187,6 +190,7 @@ class Simulation {
     if (life === undefined) return
     this.#life = life
     await this.#scan(life)
+    if (!life.over) life.repeatUnknown()
     const { loop } = this.#machine
     for (const queue of queueNames) {
       if (!random.chance(queue === 'rare' ? 0.6 : 0.15)) {
@@ -199,7 +203,7 @@ class Simulation {
       closed = value
     })
     const end = this.#options.ends ?? random.pick(['kill', 'powerCut', 'powerCut', 'close'] as const)
-    const calls = random.between(20, 260)
+    const calls = random.between(20, 330)
     const crashAfter = end !== 'close' && random.chance(0.7) ? random.between(1, 600) : undefined
     this.#disturbances.beginLife(this.#options.soundDisk === true, crashAfter, () => this.#crash(end))
     const pace = random.pick([0.3, 2, 10, 40])
@@ -234,7 +238,7 @@ class Simulation {
     await loop.advanceBy(5 * secondMs, { eventsMax })
     if (life.over) return
     const before = this.#checker.submissions.length
-    life.schedule(1, false)
+    life.schedule(1, false, true)
     await loop.advanceBy(5 * secondMs, { eventsMax })
     const submission = this.#checker.submissions[before]
     if (!life.over && submission !== undefined && submission.status !== 'accepted') {

@@ -6,7 +6,11 @@
  * - `windows`: the same, for each open call about it, since that call was made.
  */
 
+import type { OnConflict } from '../../model/hourwheel.ts'
 import { Belief, state, type Candidate } from './belief.ts'
+
+/** Of a task that may have taken the place of another: less it, how many generations may have come since. */
+export const generationsUnknown = 1e9
 
 /** What a caller asked for, in the checker's own terms. */
 export interface TaskSpec {
@@ -24,6 +28,10 @@ export interface TaskSpec {
   readonly attemptsMax: number
   readonly maxAge: boolean
   readonly retryDelayMsMax: number
+  readonly key: string | undefined
+  /** Of a call with a key. */
+  readonly onConflict: OnConflict | undefined
+  readonly keyWindowMs: number
 }
 
 /** A call that brings tasks in: all of them or none. */
@@ -53,7 +61,23 @@ export interface AttemptModel {
 
 export class TaskModel {
   readonly spec: TaskSpec
-  readonly submission: Submission
+  submission: Submission
+  /** Replaced by this one, whose id it had. */
+  predecessor: TaskModel | undefined
+  /** The generation with which it began; not known of one that may have taken another's place. */
+  generationFirst: number | undefined
+  /** Calls under way that may take its key away, and that may replace it. */
+  readonly unnamers: Set<object> = new Set()
+  readonly replacers: Set<object> = new Set()
+  /** Such a call was never answered. */
+  maybeUnnamed = false
+  maybeReplaced = false
+  /** The least wall clock since it came, as far as it was believed. */
+  wallMin: number = -Infinity
+  /** It had ended by this wall clock. */
+  endedBy: number | undefined
+  /** Calls under way that refer to it by id or token. */
+  openCalls = 0
   id: string | undefined
   now: Belief
   since: Belief
@@ -85,7 +109,10 @@ export class TaskModel {
       failedAttempt: undefined,
     }
     const states = submission.kind === 'successor' ? state.absent : state.absent | state.live
-    this.now = new Belief(states, [first], [0], 0, 0)
+    const isReplacement = submission.kind !== 'successor' && spec.onConflict === 'replace'
+    const generationMax = isReplacement ? generationsUnknown : 0
+    this.generationFirst = isReplacement ? undefined : 0
+    this.now = new Belief(states, [first], [0], 0, generationMax, spec.key === undefined ? 0 : 1)
     this.since = this.now.clone()
   }
 
@@ -113,6 +140,11 @@ export class TaskModel {
   /** The process died: all that may have been durable may be true. */
   crashed(): void {
     this.openRedrives.clear()
+    this.openCalls = 0
+    this.maybeUnnamed ||= this.unnamers.size > 0
+    this.maybeReplaced ||= this.replacers.size > 0
+    this.unnamers.clear()
+    this.replacers.clear()
     this.now = this.since.clone()
     if (this.stopped && this.now.allows(state.live)) {
       this.now.states = (this.now.states & ~state.live) | state.cancelled
@@ -129,10 +161,18 @@ export class TaskModel {
   }
 
   /** A full scan after a start has shown it with exactly these values, durably. */
-  observed(states: number, seen: { fireAt: number; attempt: number; generation: number }, seq: number): void {
+  observed(
+    states: number,
+    seen: { fireAt: number; attempt: number; generation: number },
+    seq: number,
+    named: number,
+  ): void {
     const { fireAt, attempt, generation } = seen
     const candidate = { fromAt: fireAt, toAt: fireAt, seq, open: false, failedAttempt: undefined }
-    this.now = new Belief(states, [candidate], [attempt], generation, generation)
+    this.now = new Belief(states, [candidate], [attempt], generation, generation, named)
     this.since = this.now.clone()
+    this.maybeUnnamed = false
+    this.maybeReplaced = false
+    this.generationFirst ??= generation
   }
 }

@@ -1,7 +1,7 @@
 /** Random tasks, engines and handlers for the simulator, all drawn from the run's seed. */
 
 import type { EngineOptions } from '../../model/engine.ts'
-import type { TaskInput, TaskView } from '../../model/hourwheel.ts'
+import type { KeyRef, TaskInput, TaskView } from '../../model/hourwheel.ts'
 import type { QueueOptions } from '../../model/typed-queues.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
 import type { SeededRandom } from '../seeded-random.ts'
@@ -17,6 +17,7 @@ interface QueueProfile {
   readonly delayMs: number
   readonly maxDelayMs: number
   readonly timeoutMs: number
+  readonly keyWindowMs: number
 }
 
 /** The settings of a run: what does not change when the engine is opened again. */
@@ -26,6 +27,8 @@ export interface RunProfile {
   readonly queues: ReadonlyMap<string, QueueProfile>
   /** Likelihood of large payloads, so that some runs overflow the memory for near tasks. */
   readonly largeShare: number
+  /** Likelihood of a key. */
+  readonly keyedShare: number
   /** How far ahead tasks are brought into memory. */
   readonly aheadMs: number
 }
@@ -38,12 +41,14 @@ export function makeProfile(random: SeededRandom, directory: string): RunProfile
     const delayMs = random.pick([0, 20, 300, 5_000])
     const maxDelayMs = Math.max(delayMs, random.pick([500, 10_000, 2 * hourMs]))
     const timeoutMs = random.pick([100, 700, 3_000])
-    queues.set(name, { attempts, delayMs, maxDelayMs, timeoutMs })
+    const keyWindowMs = random.pick([1_000, hourMs, dayMs, 30 * dayMs])
+    queues.set(name, { attempts, delayMs, maxDelayMs, timeoutMs, keyWindowMs })
     const backoff = random.pick(['fixed', 'exponential'] as const)
     const jitter = random.pick([0, 0.5, 1])
     queueOptions[name] = {
       retry: { attempts, backoff, delay: delayMs, maxDelay: maxDelayMs, jitter },
       timeout: timeoutMs,
+      keyWindow: keyWindowMs,
     }
   }
   const aheadMs = random.pick([2_000, 10_000, 10 * 60_000, 3 * hourMs])
@@ -52,6 +57,7 @@ export function makeProfile(random: SeededRandom, directory: string): RunProfile
     startMs: startOf(random),
     queues,
     largeShare: random.pick([0, 0.02, 0.15]),
+    keyedShare: random.pick([0, 0.2, 0.5]),
     aheadMs,
     options: {
       dir: directory,
@@ -80,13 +86,32 @@ export interface DrawnTask {
 /** Fire times that several tasks of a run share. */
 export type HotInstants = number[]
 
-export function drawTask(random: SeededRandom, run: RunProfile, hot: HotInstants, now: number, tag: string): DrawnTask {
-  const queue = random.pick(queueNames)
+const keys = ['a', 'b', 'c/ü', 'd'.repeat(200)] as const
+const modes = ['keep', 'keep', 'reject', 'replace', 'earliest', 'latest'] as const
+
+/** A key of a queue that is used in the run. */
+export function drawKey(random: SeededRandom): KeyRef {
+  return { queue: random.pick(queueNames), key: random.pick(keys) }
+}
+
+/** `parent`: for whom the task is a successor, which often takes over its key. */
+export function drawTask(
+  random: SeededRandom,
+  run: RunProfile,
+  hot: HotInstants,
+  now: number,
+  tag: string,
+  parent?: TaskSpec,
+): DrawnTask {
+  const inherits = parent?.key !== undefined && random.chance(0.6)
+  const queue = inherits ? parent.queue : random.pick(queueNames)
+  const key = inherits ? parent.key : random.chance(run.keyedShare) ? random.pick(keys) : undefined
+  const onConflict = key === undefined || parent !== undefined ? undefined : random.pick(modes)
   const profile = run.queues.get(queue)!
-  const input: TaskInput = { queue }
+  const input: TaskInput = { queue, key, onConflict }
   let fireFromAt: number
   let fireToAt: number
-  if (random.chance(0.2)) {
+  if (random.chance(0.2) && key === undefined) {
     const delay = Math.round(random.unit() ** 3 * 20 * secondMs)
     input.delay = delay
     fireFromAt = now + delay
@@ -96,7 +121,7 @@ export function drawTask(random: SeededRandom, run: RunProfile, hot: HotInstants
     fireFromAt = fireToAt = drawInstant(random, run, hot, now)
     input.at = random.chance(0.2) ? new Date(fireFromAt) : fireFromAt
   }
-  const untagged = random.chance(0.02)
+  const untagged = random.chance(0.02) && key === undefined
   const { payload, text } = untagged ? { payload: undefined, text: 'none' } : drawPayload(random, run, tag)
   if (payload !== undefined) input.payload = payload
   const headers: Record<string, string> = {}
@@ -139,6 +164,9 @@ export function drawTask(random: SeededRandom, run: RunProfile, hot: HotInstants
     attemptsMax: attempts,
     maxAge,
     retryDelayMsMax: Math.max(maxDelayMs, 2 * hourMs),
+    key,
+    onConflict,
+    keyWindowMs: profile.keyWindowMs,
   }
   return { input, spec }
 }
@@ -207,5 +235,6 @@ export function seenOf(view: TaskView): SeenTask {
     payload: payloadText(view.payload),
     headers: headersText(view.headers),
     tag: tagOf(view.payload, view.headers),
+    key: view.key,
   }
 }

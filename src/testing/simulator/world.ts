@@ -4,7 +4,8 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
-import type { AttemptModel, TaskSpec } from './task-model.ts'
+import type { TaskInput } from '../../model/hourwheel.ts'
+import type { AttemptModel, TaskModel, TaskSpec } from './task-model.ts'
 import type { DrawnTask, HotInstants, RunProfile } from './workload.ts'
 
 export interface World {
@@ -15,6 +16,8 @@ export interface World {
   readonly hot: HotInstants
   /** Leases that were handed out lately, in this life or an earlier one. */
   readonly held: HeldLease[]
+  /** What was asked for by calls that may be made again. */
+  readonly asked: Map<TaskModel, TaskInput>
   nextTag: number
   calls: number
 }
