@@ -13,6 +13,7 @@ import { rebuildKeysOffline } from './rebuild-keys-offline.ts'
 import { salvageDirectory, type SalvageOptions, type SalvageReport } from './salvage/salvage.ts'
 import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
 import { restoreBackup, type RestoreOptions, type RestoreReport } from './backup/restore.ts'
+import { told } from './lifecycle.ts'
 import { openEngineOn } from './open.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
 
@@ -111,7 +112,7 @@ async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Prom
     keepAlive: true,
   })
   try {
-    return await work(platform)
+    return await told(work(platform))
   } finally {
     await platform.close()
   }

@@ -67,3 +67,38 @@ test.each(damages)('with %s', { timeout: 600_000 }, async (_what, damage) => {
     expect([step, left.disk.model.files().filter((path) => path.includes('salvage-stage'))]).toEqual([step, []])
   }
 })
+
+test(
+  'a full disk, and an error of it, leave the old in place; it can be done again',
+  { timeout: 600_000 },
+  async () => {
+    const faults = [
+      { on: 'write', code: 'ENOSPC' },
+      { on: 'sync', code: 'EIO' },
+      { on: 'rename', code: 'EIO' },
+      { on: 'syncDirectory', code: 'EIO' },
+      { on: 'create', code: 'EMFILE' },
+    ] as const
+    for (const [index, fault] of faults.entries()) {
+      for (const first of [1, 7 + index, 20]) {
+        const { rig, live, dead } = await busyCopy(21, 8)
+        const { disk, platform } = rig.machine
+        damages[0]![1](rig.machine, await rig.run(() => disk.list('/data')))
+        disk.faults.add({ ...fault, first })
+        const made = await rig.run(() => salvageDirectory(platform, '/data').catch((error: unknown) => error as Error))
+        // Fewer of these calls than that.
+        if (!(made instanceof Error)) continue
+        disk.faults.clear()
+        // What a failed sync of a directory leaves is known after a power cut.
+        rig.machine.crash('keepAll')
+        const problems = (): Promise<number> =>
+          rig.run(async () => (await verifyDirectory(rig.machine.platform, '/data')).problems.length)
+        if ((await problems()) > 0) await rig.run(() => salvageDirectory(rig.machine.platform, '/data'))
+        expect([fault, await problems()]).toEqual([fault, 0])
+        await rig.reopen()
+        expect((await rig.list(rig.engine.list())).map(content).sort()).toEqual([...live, ...dead].map(content).sort())
+        await rig.close()
+      }
+    }
+  },
+)
