@@ -4,6 +4,7 @@
  */
 
 import { Option, type Command } from 'commander'
+import type { Logger } from 'pino'
 import { readConfig, type DaemonConfig, type GivenSettings } from '../daemon/config.ts'
 import { startDaemon, type Daemon } from '../daemon/daemon.ts'
 import { makeLog } from '../daemon/log.ts'
@@ -46,32 +47,39 @@ Examples:
     )
     .action(async ({ config: file, ...flags }: ServeOptions) => {
       const config = await readConfig(flags, process.env, file)
-      const log = makeLog(config.logLevel)
-      const daemon = await startDaemon(config, log)
-      log.info({ addresses: daemon.addresses }, 'hourwheel serves')
-      await untilEnded(daemon, config, log)
+      await serveUntilEnded(config, makeLog(config.logLevel))
     })
 }
 
-/** Serves until a signal comes or the engine fails; sets the exit code. */
-async function untilEnded(daemon: Daemon, config: DaemonConfig, log: ReturnType<typeof makeLog>): Promise<void> {
-  let isEnding = false
+/** Serves until a signal comes or the engine fails; sets the exit code. `started` is shown the daemon once it serves. */
+export async function serveUntilEnded(
+  config: DaemonConfig,
+  log: Logger,
+  started: (daemon: Daemon) => Promise<void> | void = () => undefined,
+): Promise<void> {
+  let daemon: Daemon | undefined
+  let endedBy: string | undefined
   const end = (signal: string): void => {
-    if (isEnding) {
+    if (endedBy !== undefined) {
       log.warn({ signal }, 'a second signal: ending at once')
       process.exit(1)
     }
-    isEnding = true
+    endedBy = signal
     log.info({ signal, drainMs: config.drainMs }, 'going down')
-    daemon.close().catch((error: unknown) => log.error({ err: error }, 'it did not close in good order'))
+    daemon?.close().catch((error: unknown) => log.error({ err: error }, 'it did not close in good order'))
   }
+  // Before it says that it serves: whoever hears that may end it.
   process.on('SIGTERM', end)
   process.on('SIGINT', end)
   process.on('SIGHUP', () => {
     daemon
-      .reload()
+      ?.reload()
       .catch((error: unknown) => log.error({ err: error }, 'nothing was read again: what held before holds'))
   })
+  daemon = await startDaemon(config, log)
+  log.info({ addresses: daemon.addresses }, 'hourwheel serves')
+  if ((endedBy as string | undefined) === undefined) await started(daemon)
+  else await daemon.close(0)
   const { reason, error } = await daemon.closed
   if (reason === 'failed') {
     log.fatal({ err: error }, 'the engine has stopped; start again: what was acknowledged is on disk')

@@ -115,12 +115,13 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
   const dispatcher = new Dispatcher({
     handlers: routes,
     bodies,
+    unsentBytesMax: config.bodyBytesInFlightMax,
     log,
     isDraining,
     done: (name, status, tookMs) => metrics.answered(name, status, tookMs),
   })
-  await listen(config, tokens, dispatcher, listeners)
   undo.push(() => Promise.all(listeners.map((one) => one.close(0))))
+  await listen(config, tokens, dispatcher, listeners)
 
   let closing: Promise<void> | undefined
   const close = async (drainMs: number): Promise<void> => {

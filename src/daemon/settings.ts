@@ -66,7 +66,7 @@ export const daemonSettings: Readonly<Record<SettingName, Setting>> = {
   forwardJumpMax: { kind: 'duration', help: 'a larger jump of the clock holds firing', otherwise: '1d' },
   downtimeMax: { kind: 'duration', help: 'the same over a stop', otherwise: '30d' },
   connectionsMax: { kind: 'count', help: 'connections at once', otherwise: '1024' },
-  bodyBytesInFlightMax: { kind: 'bytes', help: 'memory for large bodies that are being received', otherwise: '64MiB' },
+  bodyBytesInFlightMax: { kind: 'bytes', help: 'memory for large bodies and answers on their way', otherwise: '64MiB' },
   eventsKept: { kind: 'count', help: 'events kept for those who come back', otherwise: '10000' },
   metricsQueuesMax: { kind: 'count', help: 'queues with metrics of their own', otherwise: '100' },
 }

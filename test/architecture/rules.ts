@@ -54,7 +54,7 @@ const packagesAllowed: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['platform/node/'],
   msgpackr: ['model/', 'storage/', 'engine/', 'protocol/'],
   picocolors: ['cli/'],
-  pino: ['daemon/'],
+  pino: ['daemon/', 'cli/'],
   piscina: ['platform/node/'],
   'prom-client': ['daemon/'],
   standardwebhooks: ['daemon/webhooks/'],

@@ -293,7 +293,7 @@ describe('events', () => {
     })
   }
   const cancelled = async (queue: string): Promise<void> => {
-    const id = field<string>(await schedule({ queue, delay: '1d' }), 'id')
+    const id = field(await schedule({ queue, delay: '1d' }), 'id')
     await call('DELETE', `/v1/tasks/${id}`)
   }
   const idsOf = (text: string): string[] => [...text.matchAll(/^id: (.*)$/gmu)].map(([, id]) => id!)

@@ -46,13 +46,15 @@ export function problem(error: HourwheelError, extra: ProblemExtra = {}): Reply 
   return { status: one.status, body: JSON.stringify(one), type: problemContentType, headers }
 }
 
-export function send(response: ServerResponse, { status, body, type = 'application/json', headers }: Reply): void {
+/** Answers how many bytes the body has. */
+export function send(response: ServerResponse, { status, body, type = 'application/json', headers }: Reply): number {
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
   const head = ['content-type', type, 'content-length', String(bytes)]
   if (response.req.method === 'GET') head.push('cache-control', 'no-store')
   if (headers !== undefined) for (const text of headers) head.push(text)
   response.writeHead(status, head)
   response.end(response.req.method === 'HEAD' ? undefined : body)
+  return bytes
 }
 
 /** Fields of a query by name; a field that is given twice is refused. */

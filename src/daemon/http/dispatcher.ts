@@ -4,6 +4,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import makeRouter from 'find-my-way'
 import type { Logger } from 'pino'
 import { HourwheelError, refuse } from '../../model/errors.ts'
@@ -15,6 +16,8 @@ import { refusalOf, type Gate } from './gate.ts'
 export interface DispatcherParts {
   readonly handlers: Readonly<Record<RouteName, RouteHandler>>
   readonly bodies: BodyReader
+  /** Bytes of large answers that clients may leave untaken, together, before no more are made. */
+  readonly unsentBytesMax: number
   readonly log: Logger
   /** An answer has been sent. */
   readonly done: (name: RouteName | 'none', status: number, tookMs: number) => void
@@ -22,17 +25,35 @@ export interface DispatcherParts {
   readonly isDraining: () => boolean
 }
 
+/** Requests of one connection. */
+interface Line {
+  last: ServerResponse
+  waiting: number
+}
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 /** A key of 256 bytes of UTF-8, each escaped. */
 const parameterLengthMax = 1_024
+const pipelinedMax = 16
+const largeBytesMin = 65_536
+/** Routes whose answers may be large, with what is set aside for one while it is being made. */
+const largeRoutes: ReadonlyMap<string, number> = new Map<RouteName, number>([
+  ['list', 1 << 20],
+  ['listDead', 1 << 20],
+  ['lease', 0],
+  ['queues', 0],
+  ['stats', 0],
+])
 const empty: Buffer = Buffer.alloc(0)
 const requestIdForm = /^[A-Za-z0-9._-]{1,64}$/u
 
 export class Dispatcher {
   readonly #parts: DispatcherParts
   readonly #router: makeRouter.Instance<makeRouter.HTTPVersion.V1>
+  readonly #lines: WeakMap<Socket, Line> = new WeakMap()
   #requests = 0
+  #unsentBytes = 0
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts
@@ -45,7 +66,34 @@ export class Dispatcher {
 
   /** Handles requests that come through a listener with this gate. */
   listener(gate: Gate): (request: IncomingMessage, response: ServerResponse) => void {
-    return (request, response) => this.#handle(gate, request, response)
+    return (request, response) => {
+      const { socket } = request
+      const line = this.#lines.get(socket)
+      if (line === undefined) this.#lines.set(socket, { last: response, waiting: 0 })
+      else if (line.last.writableFinished || line.last.destroyed) line.last = response
+      else {
+        this.#inTurn(line, gate, request, response)
+        return
+      }
+      this.#handle(gate, request, response)
+    }
+  }
+
+  /**
+   * Requests that come before the one before them is answered wait for it to be taken: a client that asks a thousand times and
+   * never reads would have a thousand answers made for it. Beyond a few, it is cut off.
+   */
+  #inTurn(line: Line, gate: Gate, request: IncomingMessage, response: ServerResponse): void {
+    if (line.waiting === pipelinedMax) {
+      request.socket.destroy()
+      return
+    }
+    line.waiting++
+    line.last.once('close', () => {
+      line.waiting--
+      if (!request.socket.destroyed) this.#handle(gate, request, response)
+    })
+    line.last = response
   }
 
   #handle(gate: Gate, request: IncomingMessage, response: ServerResponse): void {
@@ -55,12 +103,17 @@ export class Dispatcher {
     const path = mark < 0 ? url : url.slice(0, mark)
     const method = (request.method === 'HEAD' ? 'GET' : request.method) as Method
     let name: RouteName | 'none' = 'none'
+    let asideBytes = 0
     const finish = (reply: Handled): void => {
+      this.#unsentBytes -= asideBytes
+      asideBytes = 0
       if (reply !== answered) this.#answer(request, response, reply)
       this.#parts.done(name, response.statusCode, performance.now() - startedMs)
     }
     const failed = (error: unknown): void => finish(this.#problemOf(error, request, name))
     try {
+      // The form for proxies, with a host of its own beside the one that was checked, and `*`.
+      if (url[0] !== '/') throw refuse('HW_INVALID_REQUEST', 'the target of a request is a path')
       const found = this.#router.find(method, path)
       if (found === null) {
         const refusal = refusalOf(gate, request, 'open')
@@ -76,6 +129,12 @@ export class Dispatcher {
         }
         finish(problem(refusal))
         return
+      }
+      const large = largeRoutes.get(name)
+      if (large !== undefined) {
+        if (this.#unsentBytes > this.#parts.unsentBytesMax) throw tooMuchUnsent()
+        asideBytes = large
+        this.#unsentBytes += large
       }
       const call = {
         request,
@@ -116,7 +175,10 @@ export class Dispatcher {
     if (typeof asked === 'string' && requestIdForm.test(asked)) response.setHeader('x-request-id', asked)
     // What is left of a body that was refused is not waited for.
     if (hasUnreadBody(request) || this.#parts.isDraining()) response.setHeader('connection', 'close')
-    send(response, reply)
+    const bytes = send(response, reply)
+    if (bytes < largeBytesMin) return
+    this.#unsentBytes += bytes
+    response.once('close', () => (this.#unsentBytes -= bytes))
   }
 
   #noRoute(path: string, method: string): Reply {
@@ -150,4 +212,8 @@ function shownPath(path: string): string {
 /** A request without a body is not yet complete when its handler begins. */
 function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
   return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+}
+
+function tooMuchUnsent(): HourwheelError {
+  return refuse('HW_OVERLOADED', 'too many large answers wait for their clients to take them', { retryAfterMs: 1_000 })
 }

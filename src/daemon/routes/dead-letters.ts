@@ -10,7 +10,7 @@ import { pageLimit } from './tasks.ts'
 
 export type DeadRoutes = 'listDead' | 'redrive' | 'purge'
 
-const pageBytesMax = 4 << 20
+const pageBytesMax = 1 << 20
 
 export function deadLetterRoutes(engine: Engine): Readonly<Record<DeadRoutes, RouteHandler>> {
   return {

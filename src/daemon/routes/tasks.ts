@@ -10,7 +10,7 @@ import { json, problem, queryOf, type Call, type Reply, type RouteHandler } from
 import { valid, validBody } from '../http/validate.ts'
 
 /** A page ends early when it has so many bytes: clients that do not read must not fill the memory. */
-const pageBytesMax = 4 << 20
+const pageBytesMax = 1 << 20
 const pageTasksDefault = 100
 
 export type TaskRoutes = 'schedule' | 'scheduleMany' | 'list' | 'get' | 'cancel' | 'reschedule'
