@@ -1,13 +1,16 @@
-/** docs/cli.md names every command and option there is, and no other; its examples run. */
+/** docs/cli.md names every command and option there is, and no other; its examples run, and that of docs/tasks-or-workflows.md. */
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { examplesOf, root } from '../docs/markdown.ts'
+import { UsersProject } from '../docs/users-project.ts'
 import { hourwheel, program, scratch } from './hourwheel.ts'
 
 const directory = scratch()
+const project = new UsersProject()
+afterAll(() => project.remove())
 const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
 
 /** Options by command, as the program completes them: its own tree. */
@@ -87,5 +90,11 @@ describe('examples', () => {
     })
     expect(said).toMatchObject({ code: 0, err: '' })
     expect(said.out).toContain('to ada, attempt 1')
+  })
+
+  it('the workflow on top of tasks runs', () => {
+    const [{ name, code }] = examplesOf('docs/tasks-or-workflows.md') as [{ name: string; code: string }]
+    project.write(`${name}.mjs`, code)
+    expect(project.node(`${name}.mjs`)).toBe('order-1: reserve\norder-1: payment\norder-1: ship\n')
   })
 })
