@@ -7,7 +7,7 @@
  * - A handler starts only once its lease has been written to the log file, so that kill -9 cannot hide a started attempt, and
  *   not when its queue was paused meanwhile.
  * - Only an answer (success, failure, time-out) uses up an attempt. A task whose lease was lost with the process
- *   `lossesAloneMin` times runs with nothing beside it; after `lossesMax` it becomes a dead letter, 'lost'.
+ *   `lossesAloneMin` times runs with nothing beside it (lonely-line.ts); after `lossesMax` it becomes a dead letter, 'lost'.
  * - An attempt is settled once. When the log has no room for its record, the answer waits; it is never dropped.
  */
 
@@ -24,6 +24,7 @@ import type { Consumer } from './consumer.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Answers } from './executor.ts'
 import { LatenessHistogram } from './lateness.ts'
+import { LonelyLine } from './lonely-line.ts'
 import type { DeliveryEvents, Settlement } from './settlement.ts'
 
 /** How often a closing engine looks whether its attempts have ended. */
@@ -47,15 +48,6 @@ export interface DispatcherParts {
 /** What is recorded of an attempt that is over. */
 type Answer = 'success' | 'failure' | 'untouched'
 
-/** A task that may only run alone, held. */
-interface Lonely {
-  readonly row: number
-  readonly homeHour: number
-  readonly ordinal: number
-  readonly consumer: Consumer
-  readonly losses: number
-}
-
 export class Dispatcher implements Answers {
   readonly lateness: LatenessHistogram = new LatenessHistogram()
   readonly deadlines: Deadlines = new Deadlines()
@@ -74,8 +66,7 @@ export class Dispatcher implements Answers {
   #startingFrom = 0
   /** Answers that found no room in the log. */
   readonly #unrecorded: (() => boolean)[] = []
-  readonly #lonely: Lonely[] = []
-  #alone = false
+  readonly #lonely: LonelyLine
   #fence = 0
   #pumpSoon = false
   #held = false
@@ -83,6 +74,7 @@ export class Dispatcher implements Answers {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts
+    this.#lonely = new LonelyLine(parts.table, (...lonely) => this.#begin(...lonely))
   }
 
   runningIn(queueNumber: number): number {
@@ -151,12 +143,10 @@ export class Dispatcher implements Answers {
   /** Leases up to `count` due tasks of a consumer's queue; their attempts start once that is written. Answers how many. */
   take(consumer: Consumer, count: number): number {
     const { queue } = consumer
-    if (consumer.stopped || this.#closing || this.#alone || this.isHeld) return 0
+    if (consumer.stopped || this.#closing || this.isHeld) return 0
     if (queue.ledger.paused || this.#unrecorded.length > 0) return 0
-    if (this.#lonely.length > 0) {
-      this.#startLonely()
-      return 0
-    }
+    this.#lonely.start()
+    if (this.#lonely.isOccupied && !consumer.isPulled) return 0
     const { records, table, ledger } = this.#parts
     const now = this.#parts.clock.wallMs()
     const { due } = queue
@@ -172,12 +162,11 @@ export class Dispatcher implements Answers {
       const ordinal = table.ordinal[row]!
       const losses = ledger.losses.size === 0 ? 0 : (ledger.losses.get(packId(homeHour, ordinal)) ?? 0)
       if (losses >= limits.lossesAloneMin && !consumer.isPulled) {
-        this.#lonely.push({ row, homeHour, ordinal, consumer, losses })
-        this.#startLonely()
-        if (this.#alone || this.#lonely.length > 0) break
+        this.#lonely.add(consumer, row, losses)
+        if (this.#lonely.isOccupied) break
         continue
       }
-      if (!this.#begin(consumer, row, losses, now)) {
+      if (!this.#begin(consumer, row, losses)) {
         table.tier[row] = tier.due
         due.pushFront(row)
         break
@@ -187,8 +176,8 @@ export class Dispatcher implements Answers {
   }
 
   /** Ends, buries or leases a held due row; false when the log has no room and nothing was changed. */
-  #begin(consumer: Consumer, row: number, losses: number, now: number): boolean {
-    const { records, table, settlement } = this.#parts
+  #begin(consumer: Consumer, row: number, losses: number): boolean {
+    const { records, table, settlement, clock } = this.#parts
     const { queue } = consumer
     const homeHour = table.homeHour[row]!
     const ordinal = table.ordinal[row]!
@@ -197,7 +186,7 @@ export class Dispatcher implements Answers {
     let timeoutMs = consumer.timeoutMs ?? queue.settings.timeoutMs
     if (body.hasExtras) {
       const extras = decodeExtras(source.bytes, body.extrasAt, body.end)
-      if (extras.expiresAt !== undefined && extras.expiresAt <= now) {
+      if (extras.expiresAt !== undefined && extras.expiresAt <= clock.wallMs()) {
         return settlement.expire({ queue, homeHour, ordinal }, row)
       }
       timeoutMs = extras.timeoutMs ?? timeoutMs
@@ -212,21 +201,9 @@ export class Dispatcher implements Answers {
     const attempt = new Attempt(consumer, row, homeHour, ordinal, lease, lsn, fireAt, body.attempt + 1, timeoutMs)
     this.#attempts.set(row, attempt)
     this.#starting.push(attempt)
+    this.#lonely.began(attempt)
     consumer.active++
     return true
-  }
-
-  /** A task that was lost with the process again and again runs with nothing beside it. */
-  #startLonely(): void {
-    const { table, clock } = this.#parts
-    while (this.#attempts.size === 0 && this.#lonely.length > 0) {
-      const { row, homeHour, ordinal, consumer, losses } = this.#lonely[0]!
-      // It may have been cancelled or moved meanwhile; its row is another's then.
-      const waits = table.tier[row] === tier.held && table.homeHour[row] === homeHour && table.ordinal[row] === ordinal
-      if (waits && !this.#begin(consumer, row, losses, clock.wallMs())) return
-      this.#lonely.shift()
-      this.#alone = this.#attempts.size > 0
-    }
   }
 
   /** The log has written records up to `lsn`: attempts whose lease is among them start. */
@@ -305,7 +282,7 @@ export class Dispatcher implements Answers {
     this.#attempts.delete(attempt.row)
     consumer.active--
     if (attempt.startedAtMs > 0) consumer.running--
-    this.#alone = false
+    this.#lonely.ended(attempt)
     for (const watcher of attempt.watchers ?? []) watcher.recorded(this.#parts.appendedLsn())
     if (consumer.active === 0) for (const resolve of consumer.idle.splice(0)) resolve()
     this.#pumpLater()
@@ -382,7 +359,7 @@ export class Dispatcher implements Answers {
   async drain(drainMs: number): Promise<void> {
     this.#closing = true
     const { clock } = this.#parts
-    this.#lonely.length = 0
+    this.#lonely.clear()
     for (const { executor } of this.#consumers.values()) executor.giveBack?.()
     const until = clock.monotonicMs() + drainMs
     while (this.#attempts.size > 0 && clock.monotonicMs() < until) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { LeasedTask } from '../../src/model/hourwheel.ts'
 import { Rig } from './rig.ts'
 
 describe('leases lost with the process', () => {
@@ -18,6 +19,54 @@ describe('leases lost with the process', () => {
     await rig.advance(10_000)
     expect(attempts).toEqual(new Array(count).fill(1))
     await rig.close()
+  })
+
+  it('a task that is to run alone waits for no puller, and pullers do not wait for it', async () => {
+    const rig = await Rig.open()
+    await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0, payload: 'deadly' }))
+    for (let life = 0; life < 3; life++) {
+      await rig.run(() => rig.engine.handle('q', () => new Promise(() => undefined)))
+      await rig.advance(500)
+      rig.machine.kill()
+      await rig.reopen()
+    }
+    await rig.run(() => rig.engine.scheduleMany([1, 2].map((payload) => ({ queue: 'far', delay: 0, payload }))))
+    await rig.advance(100)
+    const pull = (): Promise<LeasedTask[]> => rig.run(() => rig.engine.lease('far', { lease: '1h' }))
+    expect(await pull()).toMatchObject([{ payload: 1 }])
+    const ran: unknown[] = []
+    await rig.run(() =>
+      rig.engine.handle('q', (task) => {
+        ran.push(task.payload)
+        return new Promise(() => undefined)
+      }),
+    )
+    await rig.advance(500)
+    expect(ran).toEqual(['deadly'])
+    expect(await pull()).toMatchObject([{ payload: 2 }])
+    await rig.run(() => rig.engine.close({ drain: 0 }))
+  })
+
+  it('one that waits to run alone is left to others when its handler stops', async () => {
+    const rig = await Rig.open()
+    await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0, payload: 'deadly' }))
+    for (let life = 0; life < 3; life++) {
+      await rig.run(() => rig.engine.handle('q', () => new Promise(() => undefined)))
+      await rig.advance(500)
+      rig.machine.kill()
+      await rig.reopen()
+    }
+    await rig.run(() => rig.engine.schedule({ queue: 'other', delay: 0 }))
+    await rig.run(() => rig.engine.handle('other', () => new Promise(() => undefined)))
+    await rig.advance(100)
+    let started = 0
+    const handler = await rig.run(() => rig.engine.handle('q', () => void started++))
+    await rig.advance(100)
+    await rig.run(() => handler.stop())
+    await rig.advance(61_000)
+    expect(started).toBe(0)
+    expect(await rig.run(() => rig.engine.lease('q'))).toMatchObject([{ payload: 'deadly', attempt: 1 }])
+    await rig.run(() => rig.engine.close({ drain: 0 }))
   })
 
   it('a task that takes the process with it runs alone after three losses, and is given up after ten', async () => {

@@ -101,7 +101,13 @@ export class KeyChecks extends KeyVersions {
     if (call.isPassive) return this.#heldIt(task, window)
     const isNamed = isOnly(task.unnamers, call) && !task.maybeUnnamed && (task.now.named & named.yes) !== 0
     const isWhole = !window.allows(state.replaced) || (isOnly(task.replacers, call) && !task.maybeReplaced)
-    return isNamed && isWhole && (window.states & ~state.replaced) === state.live && !this.mayHaveExpired(task)
+    return (
+      isNamed &&
+      isWhole &&
+      (window.states & ~state.replaced) === state.live &&
+      task.now.allows(state.live) &&
+      !this.mayHaveExpired(task)
+    )
   }
 
   #created(call: KeyCall, task: TaskModel, receipt: SeenReceipt): readonly TaskModel[] {
