@@ -13,6 +13,7 @@ import { loadHandlers, registerHandlers } from '../daemon/handler-module.ts'
 import type { Engine } from '../model/engine.ts'
 import { CommandFailed, rememberDirectory, report } from './failures.ts'
 import { parseHumanDelay } from './human-time.ts'
+import { applyKeptSettings } from './kept-settings.ts'
 import { LiveView } from './live-view.ts'
 import { grouped, say } from './output.ts'
 import { parseCount, parsePositive } from './task-fields.ts'
@@ -99,6 +100,7 @@ async function run(options: Options): Promise<void> {
     status: () => (state.read === undefined ? undefined : inputLine(state.read)),
   })
   try {
+    await applyKeptSettings(engine, dir, queues)
     await registerHandlers(engine, handlers)
     view.start()
     const signal = reading.signal

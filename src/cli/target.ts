@@ -15,6 +15,7 @@ import type { Client } from '../client/client.ts'
 import type { Engine, Hourwheel } from '../model/engine.ts'
 import { contextNamed, readContexts, type Context } from './contexts.ts'
 import { CommandFailed, rememberDirectory } from './failures.ts'
+import { applyKeptSettings } from './kept-settings.ts'
 import { say } from './output.ts'
 
 export interface DaemonOptions {
@@ -99,6 +100,7 @@ export async function onTarget<T>(
   if (target.dir === undefined) return onClient(target, work)
   const engine = await openDirectory(target.dir, creates)
   try {
+    await applyKeptSettings(engine, target.dir)
     const result = await work(engine)
     await tidy(engine)
     return result

@@ -141,3 +141,11 @@ it('doctor looks into a daemon, too', () => {
   expect(said.code).toBe(0)
   expect(said.out).toMatch(/fine {5}conservation/)
 })
+
+it('what the daemon has kept for a queue holds for those who open its directory later', async () => {
+  // The default would remember the key of a task that has ended for 24 hours.
+  expect(asAdmin('settings', 'mail', '--set', '{"keyWindow":0}').code).toBe(0)
+  daemon.child.kill('SIGTERM')
+  expect(await daemon.ended).toBe(0)
+  expect(hourwheel(['schedule', 'mail', '--in', '1d', '--key', 'one', '--dir', dir]).out).toContain('created')
+})
