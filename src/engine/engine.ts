@@ -37,7 +37,7 @@ import { backup } from './backup/backup.ts'
 import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
-import { handle } from './commands/handle.ts'
+import { handle, handleUpTo, type PokedHandle } from './commands/handle.ts'
 import { ack, extend, lease, nack } from './commands/lease.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
@@ -158,7 +158,12 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     }
   }
 
-  /** See replace-queue-settings.ts. */
+  /** See for-daemons.ts. */
+  handleUpTo(queue: string, handler: Handler, leaseMax: () => number): PokedHandle {
+    return handleUpTo(this.#core, queue, handler, leaseMax)
+  }
+
+  /** See for-daemons.ts. */
   replaceSettings(queue: string, options: Omit<QueueOptions, 'payload'>): void {
     const { settings, ledger, tiers } = this.#core
     this.#core.assertOpen()

@@ -1,19 +1,18 @@
 /**
- * One queue's webhook at work: a handler of the engine that posts each task, and a breaker that takes the handler away while the
- * target cannot be had. So a dead target holds back only its own queue, whose tasks wait as due ones do, and uses up one attempt
- * a probe instead of all at once.
+ * One queue's webhook at work: a handler of the engine that posts each task, and a breaker that says how many may be posted at
+ * once: all, one, or none while the target cannot be had. So a dead target holds back only its own queue, whose tasks wait as due
+ * ones do, and uses up one attempt a probe instead of all at once.
  *
- *   starting -> serving <-> waiting (no handler) -> probing (one request at a time) -> serving or waiting
- *   any -> stopped
- *
- * Changes of the handler follow each other in a line of their own; requests under way end as they would.
+ *   starting -> serving <-> waiting (nothing is sent) -> probing (one request at a time) -> serving or waiting
+ *   any -> stopped; requests under way end as they would
  */
 
 import { Agent } from 'undici'
 import type { buildConnector } from 'undici'
+import { handleUpTo } from '../../engine/for-daemons.ts'
 import type { Engine } from '../../model/engine.ts'
 import { HourwheelError } from '../../model/errors.ts'
-import type { AttemptContext, HandlerHandle, Task, TaskInput } from '../../model/hourwheel.ts'
+import type { AttemptContext, Task, TaskInput } from '../../model/hourwheel.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { badNext, type Verdict } from './reply.ts'
 import { messageOf, post, type Target } from './request.ts'
@@ -51,9 +50,7 @@ export class WebhookTarget {
   readonly #parts: TargetParts
   readonly #breaker: Breaker
   readonly #agent: Agent
-  readonly #stopping: Set<Promise<void>> = new Set()
-  #handle: HandlerHandle | undefined
-  #line: Promise<void> = Promise.resolve()
+  #handle: ReturnType<typeof handleUpTo> | undefined
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
   #requests = 0
@@ -69,8 +66,23 @@ export class WebhookTarget {
     this.#agent = new Agent({ connect: parts.connect, pipelining: 1 })
   }
 
+  /** Takes the queue; when it cannot be had, as soon as it can. */
   start(): void {
-    this.#serve(this.#parts.concurrency)
+    const { engine, queue, log, url } = this.#parts
+    try {
+      const leaseMax = (): number => this.#leaseMax
+      this.#handle = handleUpTo(engine, queue, (task, context) => this.#run(task, context), leaseMax)
+    } catch (error) {
+      const code = error instanceof HourwheelError ? error.code : String(error)
+      if (code === 'HW_CLOSED') return
+      log.warn({ queue, host: url.host, code }, 'the webhook of this queue cannot be served; it is tried again')
+      this.#after(againMs, () => this.start())
+    }
+  }
+
+  get #leaseMax(): number {
+    const { state } = this.#breaker
+    return state === 'closed' ? this.#parts.concurrency : state === 'probing' ? 1 : 0
   }
 
   get state(): 'serving' | 'waiting' | 'probing' {
@@ -82,17 +94,12 @@ export class WebhookTarget {
     return { requests: this.#requests, succeeded: this.#succeeded, failed: this.#failed, openings }
   }
 
-  get host(): string {
-    return this.#parts.url.host
-  }
-
-  /** No new requests once this resolves; those under way go on, and `ended` tells when there are none. */
-  async stop(): Promise<{ readonly ended: Promise<void> }> {
+  /** No new requests; those under way go on, and this resolves when there are none. */
+  async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#timer)
-    await this.#change(() => Promise.resolve())
-    const ended = Promise.all(this.#stopping).then(() => this.#agent.close())
-    return { ended }
+    await this.#handle?.stop()
+    await this.#agent.close()
   }
 
   /** At once, whatever is under way. */
@@ -100,34 +107,6 @@ export class WebhookTarget {
     this.#isStopped = true
     clearTimeout(this.#timer)
     await this.#agent.destroy()
-  }
-
-  /** Takes the handler away and puts in what `next` does, in its turn. */
-  #change(next: () => Promise<void>): Promise<void> {
-    this.#line = this.#line.then(async () => {
-      if (this.#handle !== undefined) {
-        const stopped = this.#handle.stop().finally(() => this.#stopping.delete(stopped))
-        this.#stopping.add(stopped)
-        this.#handle = undefined
-      }
-      await next()
-    })
-    return this.#line
-  }
-
-  #serve(concurrency: number): void {
-    void this.#change(async () => {
-      if (this.#isStopped) return
-      const { engine, queue, log, url } = this.#parts
-      try {
-        this.#handle = await engine.handle(queue, (task, context) => this.#run(task, context), { concurrency })
-      } catch (error) {
-        const code = error instanceof HourwheelError ? error.code : String(error)
-        if (code === 'HW_CLOSED') return
-        log.warn({ queue, host: url.host, code }, 'the webhook of this queue cannot be served; it is tried again')
-        this.#after(againMs, () => this.#serve(concurrency))
-      }
-    })
   }
 
   #after(ms: number, run: () => void): void {
@@ -160,7 +139,7 @@ export class WebhookTarget {
   }
 
   #judge(verdict: Verdict): void {
-    const { queue, url, log, concurrency } = this.#parts
+    const { queue, url, log } = this.#parts
     const fields = { queue, host: url.host }
     const isFailure = verdict.kind === 'failed' && verdict.isOfTarget
     if (verdict.kind === 'failed') {
@@ -174,7 +153,7 @@ export class WebhookTarget {
       if (!this.#breaker.cameThrough()) return
       clearTimeout(this.#timer)
       log.info(fields, 'the webhook target is back')
-      this.#serve(concurrency)
+      this.#handle?.poke()
       return
     }
     const now = performance.now()
@@ -182,13 +161,12 @@ export class WebhookTarget {
     if (!this.#breaker.failed(now, waitMs, Math.random())) return
     const pauseMs = Math.max(0, Math.ceil(this.#breaker.openUntilMs - now))
     log.warn({ ...fields, reason: verdict.reason, pauseMs }, 'the webhook target is left alone for a while')
-    void this.#change(() => Promise.resolve())
     this.#after(pauseMs, () => this.#probe())
   }
 
   #probe(): void {
     const now = performance.now()
-    if (this.#breaker.look(now)) this.#serve(1)
+    if (this.#breaker.look(now)) this.#handle?.poke()
     else if (this.#breaker.state === 'open')
       this.#after(Math.ceil(this.#breaker.openUntilMs - now), () => this.#probe())
   }

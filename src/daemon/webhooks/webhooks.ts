@@ -57,7 +57,6 @@ export class Webhooks {
   /** Replaced, with requests under way. */
   readonly #ending: Set<WebhookTarget> = new Set()
   #secrets: ReadonlyMap<string, readonly string[]>
-  #line: Promise<void> = Promise.resolve()
   #isClosed = false
 
   /** Refuses a host or a secret that is none. */
@@ -75,14 +74,11 @@ export class Webhooks {
   }
 
   /** Puts a queue's webhook to work in place of the one before; undefined: it has none any more. */
-  set(queue: string, given: WebhookOfQueue | undefined): Promise<void> {
-    this.#line = this.#line.then(async () => {
-      const before = this.#served.get(queue)
-      this.#served.delete(queue)
-      if (before?.target !== undefined) await this.#end(before.target)
-      if (given !== undefined && !this.#isClosed) this.#served.set(queue, this.#start(queue, given))
-    })
-    return this.#line
+  async set(queue: string, given: WebhookOfQueue | undefined): Promise<void> {
+    const before = this.#served.get(queue)
+    this.#served.delete(queue)
+    if (before?.target !== undefined) this.#end(before.target)
+    if (given !== undefined && !this.#isClosed) this.#served.set(queue, this.#start(queue, given))
   }
 
   /** Other named secrets: they sign from now on. Refused as a whole when one is no secret. */
@@ -92,7 +88,7 @@ export class Webhooks {
     const changed = [...this.#served].filter(
       ([, { given, refused }]) => (this.#whyRefused(given.webhook) === undefined) !== (refused === undefined),
     )
-    await Promise.all(changed.map(([queue, { given }]) => this.set(queue, given)))
+    for (const [queue, { given }] of changed) await this.set(queue, given)
   }
 
   views(): TargetView[] {
@@ -109,7 +105,6 @@ export class Webhooks {
   /** After the engine has closed, which lets requests under way end: cuts what is left. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#line
     for (const { target } of this.#served.values()) if (target !== undefined) this.#ending.add(target)
     await Promise.all([...this.#ending].map((target) => target.destroy()))
     this.#served.clear()
@@ -142,10 +137,12 @@ export class Webhooks {
     return { given, target, refused }
   }
 
-  async #end(target: WebhookTarget): Promise<void> {
+  #end(target: WebhookTarget): void {
     this.#ending.add(target)
-    const { ended } = await target.stop()
-    void ended.catch(() => undefined).then(() => this.#ending.delete(target))
+    target
+      .stop()
+      .catch(() => undefined)
+      .finally(() => this.#ending.delete(target))
   }
 
   #whyRefused(webhook: Webhook): string | undefined {

@@ -52,13 +52,7 @@ export async function handle(
   )
   const timeoutMs =
     options.timeout === undefined ? undefined : checkTimeoutMs(parseDuration(options.timeout, 'timeout'))
-  if (!isModule) {
-    const runtime = freeQueue(core, queue)
-    const consumer = newConsumer(runtime, core.inlineExecutor(handler), () => concurrency, { timeoutMs })
-    core.dispatcher.addConsumer(consumer)
-    core.ticker.poke()
-    return { stop: () => core.dispatcher.removeConsumer(consumer) }
-  }
+  if (!isModule) return handleUpTo(core, queue, handler, () => concurrency, timeoutMs)
   const threads = wholeIn(options.threads ?? Math.min(cores, concurrency), 1, limits.threadsMax, 'threads')
   if (threads > concurrency) {
     throw refuse('HW_INVALID_OPTIONS', `threads (${threads}) must not be more than concurrency (${concurrency})`)
@@ -85,6 +79,29 @@ export async function handle(
     await executor.close()
     throw error
   }
+}
+
+/** A handler in this thread that has as many attempts at once as `leaseMax` says each time; `poke` when it says more than before. */
+export function handleUpTo(
+  core: Core,
+  queue: string,
+  handler: Handler,
+  leaseMax: () => number,
+  timeoutMs?: number,
+): PokedHandle {
+  core.assertOpen()
+  const runtime = freeQueue(core, checkQueueName(queue))
+  const consumer = newConsumer(runtime, core.inlineExecutor(handler), leaseMax, { timeoutMs })
+  core.dispatcher.addConsumer(consumer)
+  core.ticker.poke()
+  return {
+    stop: () => core.dispatcher.removeConsumer(consumer),
+    poke: () => core.dispatcher.pump(runtime.number),
+  }
+}
+
+export interface PokedHandle extends HandlerHandle {
+  readonly poke: () => void
 }
 
 function freeQueue(core: Core, queue: string): QueueRuntime {

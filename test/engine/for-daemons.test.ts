@@ -1,7 +1,10 @@
-/** Settings of a queue put in while the engine runs: they hold at once, for queues it knows and for those it does not. */
+/**
+ * What a daemon does with its engine: settings of queues put in while it runs, for queues it knows and for those it does not;
+ * handlers that are held back.
+ */
 
 import { expect, test } from 'vitest'
-import { replaceQueueSettings } from '../../src/engine/replace-queue-settings.ts'
+import { handleUpTo, replaceQueueSettings } from '../../src/engine/for-daemons.ts'
 import type { Engine } from '../../src/model/engine.ts'
 import { emailSchema } from '../types/schemas.ts'
 import { Rig } from './rig.ts'
@@ -76,4 +79,47 @@ test.each([
   expect(() => replaceQueueSettings({} as Engine, 'q', {})).toThrow(
     expect.objectContaining({ code: 'HW_INVALID_OPTIONS' }),
   )
+})
+
+test('a handler has as many attempts at once as it is said each time; with none the queue has one all the same', async () => {
+  const rig = await Rig.open()
+  const { engine } = rig
+  let leaseMax = 0
+  const ends: (() => void)[] = []
+  const handle = handleUpTo(
+    engine,
+    'q',
+    () => new Promise<void>((resolve) => ends.push(resolve)),
+    () => leaseMax,
+  )
+  const tasks = Array.from({ length: 5 }, () => ({ queue: 'q', delay: 10 }))
+  await rig.run(() => engine.scheduleMany(tasks))
+  await rig.advance(1_000)
+  const stats = async (): Promise<unknown> => (await rig.run(() => engine.stats())).queues['q']
+  expect(await stats()).toMatchObject({ handled: true, running: 0, due: 5 })
+  for (const [max, running] of [
+    [2, 2],
+    [1, 2],
+    [4, 4],
+  ] as const) {
+    leaseMax = max
+    handle.poke()
+    await rig.advance(100)
+    expect(await stats()).toMatchObject({ running, due: 5 - running })
+  }
+  leaseMax = 0
+  for (const end of ends.splice(0)) end()
+  await rig.advance(100)
+  expect(await stats()).toMatchObject({ running: 0, due: 1, succeeded: 4 })
+  expect(() =>
+    handleUpTo(
+      engine,
+      'q',
+      () => 1,
+      () => 1,
+    ),
+  ).toThrow(expect.objectContaining({ code: 'HW_HANDLER_EXISTS' }))
+  await rig.run(() => handle.stop())
+  expect(await stats()).toMatchObject({ handled: false })
+  await rig.close()
 })
