@@ -67,24 +67,19 @@ try {
   report(error)
 }
 
-/** Commands that bring the daemon or the engine along, which takes a while to load: only when none of the others is meant. */
+/** Commands that bring the daemon or the engine along, which takes a while to load: only the one that is meant, or all for help. */
 async function heavyCommands(): Promise<((program: Command) => void)[]> {
-  if (program.commands.some((command) => command.name() === process.argv[2] && command.name() !== 'completion'))
-    return []
-  const { addBackupCommand } = await import('./backup.ts')
-  const { addInspectCommand } = await import('./inspect.ts')
-  const { addRebuildKeysCommand } = await import('./rebuild-keys.ts')
-  const { addRestoreCommand } = await import('./restore.ts')
-  const { addSalvageCommand } = await import('./salvage.ts')
-  const { addServeCommand } = await import('./serve.ts')
-  const { addVerifyCommand } = await import('./verify.ts')
-  return [
-    addServeCommand,
-    addInspectCommand,
-    addVerifyCommand,
-    addSalvageCommand,
-    addRebuildKeysCommand,
-    addBackupCommand,
-    addRestoreCommand,
-  ]
+  const heavy: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+    serve: async () => (await import('./serve.ts')).addServeCommand,
+    inspect: async () => (await import('./inspect.ts')).addInspectCommand,
+    verify: async () => (await import('./verify.ts')).addVerifyCommand,
+    salvage: async () => (await import('./salvage.ts')).addSalvageCommand,
+    'rebuild-keys': async () => (await import('./rebuild-keys.ts')).addRebuildKeysCommand,
+    backup: async () => (await import('./backup.ts')).addBackupCommand,
+    restore: async () => (await import('./restore.ts')).addRestoreCommand,
+  }
+  const [, , meant = ''] = process.argv
+  if (program.commands.some((command) => command.name() === meant && meant !== 'completion')) return []
+  const loads = Object.hasOwn(heavy, meant) ? [heavy[meant]!] : Object.values(heavy)
+  return Promise.all(loads.map((load) => load()))
 }

@@ -84,9 +84,12 @@ export function scratch(): string {
 }
 
 /** The engine of the built package, to prepare what no command can. */
-export async function builtEngine(dir: string): ReturnType<typeof OpenEngine> {
+export async function builtEngine(
+  dir: string,
+  options: Partial<Parameters<typeof OpenEngine>[0]> = {},
+): ReturnType<typeof OpenEngine> {
   const { openEngine } = (await import(index)) as { openEngine: typeof OpenEngine }
-  return openEngine({ dir })
+  return openEngine({ ...options, dir })
 }
 
 function plainEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
