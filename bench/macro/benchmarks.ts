@@ -9,6 +9,7 @@ import { memory } from './memory.ts'
 import { schedule } from './schedule.ts'
 import { storm } from './storm.ts'
 import { threadsBenchmark } from './threads.ts'
+import { verifyBenchmark } from './verify.ts'
 
 export const benchmarks: Readonly<Record<string, Benchmark>> = {
   schedule,
@@ -18,5 +19,6 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
   storm,
   backlog,
   threads: threadsBenchmark,
+  verify: verifyBenchmark,
   http,
 }

@@ -71,7 +71,7 @@ describe('small benchmarks', () => {
 })
 
 describe('benchmarks of the whole engine', () => {
-  it.concurrent.each(['schedule', 'fire', 'memory', 'far', 'storm', 'backlog', 'threads', 'http'])(
+  it.concurrent.each(['schedule', 'fire', 'memory', 'far', 'storm', 'backlog', 'threads', 'verify', 'http'])(
     '%s answers whole rows',
     async (name) => {
       const rows = await rowsOf('bench-macro.mjs', name)
