@@ -48,11 +48,11 @@ beforeAll(() => {
   }
 })
 
-it('it has every command, and no other', () => {
+it('the page has every command, and no other', () => {
   expect([...told.keys()].sort()).toEqual([...real.keys()].sort())
 })
 
-it('it has every option of each, and no other', () => {
+it('the page has every option of each, and no other', () => {
   const elsewhere = new Set(
     [...page.matchAll(/^### `hourwheel ([a-z -]+)`\n\n.*\n\nAll settings: /gm)].map(([, name]) => name!),
   )
@@ -93,7 +93,7 @@ describe('examples', () => {
   })
 
   it('the workflow on top of tasks runs', () => {
-    const [{ name, code }] = examplesOf('docs/tasks-or-workflows.md') as [{ name: string; code: string }]
+    const { name, code } = examplesOf('docs/tasks-or-workflows.md')[0]!
     project.write(`${name}.mjs`, code)
     expect(project.node(`${name}.mjs`)).toBe('order-1: reserve\norder-1: payment\norder-1: ship\n')
   })
