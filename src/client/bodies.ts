@@ -4,14 +4,15 @@
  * that they count from.
  */
 
-import { refuse } from '../model/errors.ts'
+import { atIndex, refuse, type HourwheelError } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
-import type { ListInput, RescheduleInput, TaskInput, TaskRef } from '../model/hourwheel.ts'
+import type { InstantInput, ListInput, RescheduleInput, TaskInput, TaskRef } from '../model/hourwheel.ts'
 import { decodeId } from '../model/ids.ts'
 import { parseInstant } from '../model/instants.ts'
 import { limits } from '../model/limits.ts'
 import { checkKey, checkQueueName } from '../model/names.ts'
 import { encodeTask, fireAtOf } from '../model/task-encoder.ts'
+import { batchBodyBytesMax } from '../protocol/routes.ts'
 import { payloadToWire } from '../protocol/wire.ts'
 
 /** The JSON text of one task. Whether it fits is the daemon's to say, which knows its limit. */
@@ -44,9 +45,40 @@ export function pathRef(ref: TaskRef): PathRef {
   throw refuse('HW_INVALID_REF', `'${ref.slice(0, 40)}' is not an id: ids have 14 characters and come from a receipt`)
 }
 
-export function whenText(input: RescheduleInput, nowMs: number): string {
-  const fireAt = fireAtOf(input, nowMs)
-  return JSON.stringify(input.delay === undefined ? { at: fireAt } : { delay: input.delay })
+/** A batch as one JSON array. Refusals tell the index of the task. */
+export function batchText(tasks: unknown, nowMs: number): string {
+  if (!Array.isArray(tasks)) throw refuse('HW_INVALID_OPTIONS', 'scheduleMany takes an array of tasks')
+  if (tasks.length > limits.batchTasksMax) throw tooLarge(`${tasks.length} tasks`)
+  const texts = (tasks as TaskInput[]).map((task, index) => {
+    try {
+      return taskText(task, nowMs)
+    } catch (error) {
+      throw atIndex(error, index)
+    }
+  })
+  const text = `[${texts.join(',')}]`
+  const bytes = Buffer.byteLength(text)
+  if (bytes > batchBodyBytesMax) throw tooLarge(`${bytes} bytes`)
+  return text
+}
+
+function tooLarge(what: string): HourwheelError {
+  return refuse('HW_BATCH_TOO_LARGE', `a batch of ${what} is too large; nothing was scheduled`)
+}
+
+export function rescheduleRequest(
+  input: RescheduleInput,
+  nowMs: number,
+): { body: string; headers: Record<string, string> } {
+  const { delay, ifGeneration } = checkFields(input, ['at', 'delay', 'ifGeneration'], 'reschedule') as RescheduleInput
+  if (ifGeneration !== undefined && !(Number.isSafeInteger(ifGeneration) && ifGeneration >= 0)) {
+    throw refuse('HW_INVALID_OPTIONS', 'ifGeneration must be the generation of a receipt')
+  }
+  const at = fireAtOf(input, nowMs)
+  return {
+    body: JSON.stringify(delay === undefined ? { at } : { delay }),
+    headers: ifGeneration === undefined ? {} : { 'if-match': `"${ifGeneration}"` },
+  }
 }
 
 export interface ListQuery {
@@ -79,5 +111,16 @@ export function listQuery(input: ListInput): { query: ListQuery; limit: number }
       from: from === undefined ? undefined : parseInstant(from),
       to: to === undefined ? undefined : parseInstant(to),
     },
+  }
+}
+
+export function calendarQuery(range: { from?: InstantInput | undefined; to?: InstantInput | undefined }): {
+  from: number | undefined
+  to: number | undefined
+} {
+  const { from, to } = checkFields(range, ['from', 'to'], 'calendar') as typeof range
+  return {
+    from: from === undefined ? undefined : parseInstant(from, 'from'),
+    to: to === undefined ? undefined : parseInstant(to, 'to'),
   }
 }

@@ -3,10 +3,9 @@
  * engine throws; what differs is said in docs/client.md. Holds no state of tasks.
  */
 
-import { parseDuration, parseDurationWithin, type Duration } from '../model/durations.ts'
+import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Hourwheel } from '../model/engine.ts'
-import { atIndex, refuse, type HourwheelError } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { refuse } from '../model/errors.ts'
 import type {
   AckInput,
   CalendarHour,
@@ -30,20 +29,19 @@ import type {
   RescheduleAnswer,
   RescheduleInput,
   Stats,
-  TaskInput,
   TaskOf,
   TaskRef,
   TasksOf,
   TaskView,
 } from '../model/hourwheel.ts'
-import { parseInstant } from '../model/instants.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
-import { batchBodyBytesMax, pathOf } from '../protocol/routes.ts'
+import { pathOf } from '../protocol/routes.ts'
 import { fromWire, type Wired, type WireLeased, type WireListed } from '../protocol/wire.ts'
-import { listQuery, pathRef, taskText, whenText } from './bodies.ts'
+import { batchText, calendarQuery, listQuery, pathRef, rescheduleRequest, taskText } from './bodies.ts'
 import { events, type ClientEvent, type EventsInput } from './event-stream.ts'
+import { ackText, deadQuery, deadTarget, extendText, leaseRequest, nackText } from './lease-bodies.ts'
 import { Puller } from './puller.ts'
 import { answerOf, type Answer, type Request, type Transport } from './transport.ts'
 
@@ -79,20 +77,8 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     tasks: TasksOf<Queues, Names>,
   ): Promise<Receipt[]> {
     this.#assertOpen()
-    const given: unknown = tasks
-    if (!Array.isArray(given)) throw refuse('HW_INVALID_OPTIONS', 'scheduleMany takes an array of tasks')
-    if (given.length === 0) return []
-    if (given.length > limits.batchTasksMax) throw tooLarge(`${given.length} tasks`)
-    const now = Date.now()
-    const texts = (given as TaskInput[]).map((task, index) => {
-      try {
-        return taskText(task, now)
-      } catch (error) {
-        throw atIndex(error, index)
-      }
-    })
-    const body = `[${texts.join(',')}]`
-    if (Buffer.byteLength(body) > batchBodyBytesMax) throw tooLarge(`${Buffer.byteLength(body)} bytes`)
+    const body = batchText(tasks, Date.now())
+    if (body === '[]') return []
     const answer = await this.#call({ route: 'scheduleMany', path: pathOf('scheduleMany'), body })
     return (answer.body as { receipts: Receipt[] }).receipts
   }
@@ -107,14 +93,9 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
   async reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer> {
     this.#assertOpen()
     const at = pathRef(ref)
-    const { ifGeneration } = checkFields(input, ['at', 'delay', 'ifGeneration'], 'reschedule') as RescheduleInput
-    if (ifGeneration !== undefined && !(Number.isSafeInteger(ifGeneration) && ifGeneration >= 0)) {
-      throw refuse('HW_INVALID_OPTIONS', 'ifGeneration must be the generation of a receipt')
-    }
     const [route, fields] =
       'id' in at ? (['reschedule', { id: at.id }] as const) : (['rescheduleByKey', { ...at }] as const)
-    const headers = ifGeneration === undefined ? {} : { 'if-match': `"${ifGeneration}"` }
-    const body = whenText(input, Date.now())
+    const { body, headers } = rescheduleRequest(input, Date.now())
     return (await this.#answered({ route, path: pathOf(route, fields), body, headers })) as RescheduleAnswer
   }
 
@@ -173,22 +154,8 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
   ): Promise<LeasedTask<PayloadOutput<Queues, Name>>[]> {
     this.#assertOpen()
     checkQueueName(queue)
-    const {
-      max = 1,
-      lease,
-      wait,
-      signal,
-    } = checkFields(input, ['max', 'lease', 'wait', 'signal'], 'lease') as LeaseInput
-    if (!Number.isInteger(max) || max < 1 || max > limits.leaseTasksMax) {
-      throw refuse('HW_INVALID_OPTIONS', `max must be a whole number from 1 to ${limits.leaseTasksMax}`)
-    }
-    if (signal !== undefined && typeof signal.addEventListener !== 'function') {
-      throw refuse('HW_INVALID_OPTIONS', 'signal must be an AbortSignal')
-    }
-    if (lease !== undefined) parseDurationWithin(lease, 'lease', limits.leaseMsMin, limits.leaseMsMax)
-    const waitMs = parseDurationWithin(wait ?? 0, 'wait', 0, limits.leaseWaitMsMax)
+    const { body, waitMs, signal } = leaseRequest(input)
     if (isAborted(signal)) return []
-    const body = JSON.stringify({ max, lease, wait })
     try {
       const answer = await this.#call({ route: 'lease', path: pathOf('lease', { queue }), body, waitMs, signal })
       const { tasks } = answer.body as { tasks: WireLeased[] }
@@ -205,14 +172,14 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     input: AckInput<TaskOf<Queues, Name>> = {},
   ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
     this.#assertOpen()
-    return (await this.#answerLease('ack', `{${ackFields(token, input)}}`)) as { outcome: 'acked' }
+    return (await this.#answerLease('ack', ackText(token, input))) as { outcome: 'acked' }
   }
 
   async ackMany(
     answers: readonly ({ token: string } & AckInput)[],
   ): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]> {
     this.#assertOpen()
-    const texts = answers.map(({ token, ...input }) => `{${ackFields(token, input)}}`)
+    const texts = answers.map(({ token, ...input }) => ackText(token, input))
     const all: ({ readonly outcome: 'acked' } | LateAnswer)[] = []
     for (let from = 0; from < texts.length; from += limits.leaseTasksMax) {
       const body = `{"answers":[${texts.slice(from, from + limits.leaseTasksMax).join(',')}]}`
@@ -224,28 +191,12 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async nack(token: string, input: NackInput = {}): Promise<{ readonly outcome: 'nacked' } | LateAnswer> {
     this.#assertOpen()
-    const { retryAt, delay, dead, error } = checkFields(
-      input,
-      ['retryAt', 'delay', 'dead', 'error'],
-      'nack',
-    ) as NackInput
-    if (error !== undefined && typeof error !== 'string') throw refuse('HW_INVALID_OPTIONS', 'error must be text')
-    if (dead !== undefined && typeof dead !== 'boolean')
-      throw refuse('HW_INVALID_OPTIONS', 'dead must be true or false')
-    if ([retryAt !== undefined, delay !== undefined, dead === true].filter(Boolean).length > 1) {
-      throw refuse('HW_INVALID_OPTIONS', 'give one of retryAt, delay and dead')
-    }
-    if (delay !== undefined) parseDuration(delay, 'delay')
-    const at = retryAt === undefined ? undefined : parseInstant(retryAt, 'retryAt')
-    const body = JSON.stringify({ token: checkToken(token), retryAt: at, delay, dead, error })
-    return (await this.#answerLease('nack', body)) as { outcome: 'nacked' }
+    return (await this.#answerLease('nack', nackText(token, input))) as { outcome: 'nacked' }
   }
 
   async extend(token: string, lease: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer> {
     this.#assertOpen()
-    parseDurationWithin(lease, 'lease', limits.leaseMsMin, limits.leaseMsMax)
-    const body = JSON.stringify({ token: checkToken(token), lease })
-    return (await this.#answerLease('extend', body)) as { outcome: 'extended' }
+    return (await this.#answerLease('extend', extendText(token, lease))) as { outcome: 'extended' }
   }
 
   async pause(queue: string): Promise<void> {
@@ -265,11 +216,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     range: { from?: InstantInput | undefined; to?: InstantInput | undefined } = {},
   ): Promise<CalendarHour[]> {
     this.#assertOpen()
-    const { from, to } = checkFields(range, ['from', 'to'], 'calendar') as typeof range
-    const query = {
-      from: from === undefined ? undefined : parseInstant(from, 'from'),
-      to: to === undefined ? undefined : parseInstant(to, 'to'),
-    }
+    const query = calendarQuery(range)
     const { body } = await this.#call({ route: 'calendar', path: pathOf('calendar', {}, query) })
     return (body as { hours: CalendarHour[] }).hours
   }
@@ -319,15 +266,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async *#listDead(filter: DeadFilter & { limit?: number | undefined }): AsyncGenerator<DeadView, void, undefined> {
     this.#assertOpen()
-    const { queue, limit = Infinity } = checkFields(
-      filter,
-      ['queue', 'limit'],
-      'a filter of dead letters',
-    ) as typeof filter
-    if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-      throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of dead letters')
-    }
-    if (queue !== undefined) checkQueueName(queue)
+    const { queue, limit } = deadQuery(filter)
     let cursor: string | undefined
     for (let left = limit; left > 0;) {
       this.#assertOpen()
@@ -375,34 +314,4 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
-}
-
-function ackFields(token: string, input: AckInput): string {
-  const { next } = checkFields(input, ['next'], 'ack') as AckInput
-  const text = `"token":${JSON.stringify(checkToken(token))}`
-  return next === undefined ? text : `${text},"next":${taskText(next, Date.now())}`
-}
-
-function checkToken(token: unknown): string {
-  if (typeof token === 'string' && /^[0-9a-z]{14}\.[0-9a-z]{1,11}$/u.test(token)) return token
-  throw refuse('HW_INVALID_TOKEN', 'a lease is answered by its token, a string from `lease`')
-}
-
-/** An empty filter means all of them, which over the wire has to be said. */
-function deadTarget(target: TaskRef | DeadFilter): object {
-  if (typeof target === 'string' || (typeof target === 'object' && target !== null && 'key' in target)) {
-    return pathRef(target)
-  }
-  if (typeof target !== 'object' || target === null) {
-    throw refuse(
-      'HW_INVALID_REF',
-      'dead letters are named by an id, by { queue, key } or by a filter such as { queue }',
-    )
-  }
-  const { queue } = checkFields(target, ['queue'], 'a filter of dead letters') as DeadFilter
-  return queue === undefined ? { all: true } : { queue: checkQueueName(queue) }
-}
-
-function tooLarge(what: string): HourwheelError {
-  return refuse('HW_BATCH_TOO_LARGE', `a batch of ${what} is too large; nothing was scheduled`)
 }
