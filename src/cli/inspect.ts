@@ -40,7 +40,7 @@ export function addInspectCommand(program: Command): void {
     .action(async ({ dir, file, id, queue, payloads, json = false }: Options) => {
       rememberDirectory(dir)
       const output = new LineOutput()
-      const progress = new Progress(process.stdout.isTTY !== true)
+      const progress = new Progress(!process.stdout.isTTY)
       const shown = json ? JSON.stringify : textOf
       let lines = 0
       let step = ''

@@ -8,7 +8,7 @@ export class Progress {
 
   /** `wanted` false: nothing is shown, as with `--json`. */
   constructor(wanted = true) {
-    this.#isShown = wanted && process.stderr.isTTY === true
+    this.#isShown = wanted && process.stderr.isTTY
   }
 
   /** Ten times a second at most. */

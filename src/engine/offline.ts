@@ -90,7 +90,8 @@ interface Source {
 /** A directory, or an archive as one: nobody can have that open. */
 async function sourceAt(platform: Platform, given: string): Promise<Source> {
   const path = absolutePath(given)
-  const { disk, lockDirectory } = platform
+  const { disk } = platform
+  const lockDirectory: Platform['lockDirectory'] = (directory) => platform.lockDirectory(directory)
   if (!path.endsWith('.tar') || (await disk.stat(path))?.kind !== 'file') {
     return { disk, directory: path, needsNoLock: false, lockDirectory }
   }

@@ -20,7 +20,7 @@ import { BlockStore } from '../wheel/block-store.ts'
 import { RowIndex } from '../wheel/row-index.ts'
 import { tier, TaskTable } from '../wheel/task-table.ts'
 import { TimingWheel } from '../wheel/timing-wheel.ts'
-import { takeDirectory } from './directory.ts'
+import { lockForReading } from './reading-lock.ts'
 import { decodeLedger } from './ledger-sections.ts'
 import { defaultQueueSettings } from './options.ts'
 import { QueueRuntime } from './queue-runtime.ts'
@@ -59,14 +59,11 @@ export async function verifyDirectory(
   progress: VerifyProgress = () => undefined,
   dueAt: number = platform.clock.wallMs(),
 ): Promise<Verification> {
-  if ((await platform.disk.stat(directory)) === undefined) {
-    throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not there`, { details: { directory } })
-  }
-  const lock = await takeDirectory(platform, directory)
+  const lock = await lockForReading(platform, directory)
   try {
     return await new Verifier(platform, directory, progress, dueAt).run()
   } finally {
-    await lock.release()
+    await lock?.release()
   }
 }
 

@@ -36,7 +36,7 @@ export function encodeTarHeader(name: string, bytes: number, modifiedMs: number)
   }
   header.write(`${octal(Math.max(0, Math.floor(modifiedMs / 1_000)), 11)}\0`, 136, 'latin1')
   header.write('0', 156, 'latin1')
-  header.write('ustar\0' + '00', 257, 'latin1')
+  header.write('ustar\x0000', 257, 'latin1')
   header.write(`${octal(sumOf(header), 6)}\0 `, 148, 'latin1')
   return header
 }

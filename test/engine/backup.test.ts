@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyDirectory, type Verification } from '../../src/engine/verify.ts'
 import type { BackupReport } from '../../src/model/hourwheel.ts'
-import type { Platform } from '../../src/platform/ports.ts'
 import { openTar, tarDirectory } from '../../src/storage/tar-disk.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { fill } from './damaged-rig.ts'
@@ -19,7 +18,7 @@ function verify(rig: Rig, path: string): Promise<Verification> {
   return rig.run(async () => {
     if (!path.endsWith('.tar')) return verifyDirectory(platform, path)
     const disk = await openTar(platform.disk, path)
-    return verifyDirectory({ ...platform, disk } as Platform, tarDirectory)
+    return verifyDirectory({ ...platform, disk }, tarDirectory)
   })
 }
 

@@ -25,18 +25,12 @@ describe('inspect', () => {
     expect(lines.filter(({ kind }) => kind === 'damage')).toEqual([])
     const counting = lines.filter((line) => line['counts'] === true)
     const isDead = ({ kind }: InspectLine): boolean => kind === 'dead' || kind === 'deadLetter'
-    expect(
-      counting
-        .filter((line) => !isDead(line))
-        .map(({ id }) => id)
-        .sort(),
-    ).toEqual(live.map(({ id }) => id).sort())
-    expect(
-      counting
-        .filter(isDead)
-        .map(({ id }) => id)
-        .sort(),
-    ).toEqual(dead.map(({ id }) => id).sort())
+    const idsOf = (found: readonly { readonly id?: string | undefined }[]): Set<string> =>
+      new Set(found.map(({ id }) => id!))
+    const living = counting.filter((line) => !isDead(line))
+    const died = counting.filter(isDead)
+    expect([living.length, died.length]).toEqual([live.length, dead.length])
+    expect([idsOf(living), idsOf(died)]).toEqual([idsOf(live), idsOf(dead)])
     const byId = new Map(counting.map((line) => [line.id, line]))
     for (const { id, fireAt, queue } of live) {
       expect(byId.get(id)).toMatchObject({ queue, fireAt: new Date(fireAt).toISOString() })

@@ -183,7 +183,7 @@ async function writeNew(disk: Disk, path: string, fill: (file: DiskFile) => Prom
   }
 }
 
-export function parentOf(path: string): string {
+function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/'
 }
 

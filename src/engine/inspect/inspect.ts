@@ -9,13 +9,13 @@
 import { refuse } from '../../model/errors.ts'
 import { decodeId, encodeId, homeHourOf, ordinalOf, packId } from '../../model/ids.ts'
 import { hourMs } from '../../model/units.ts'
-import type { Disk, DirectoryLock, Platform } from '../../platform/ports.ts'
+import type { Disk, Platform } from '../../platform/ports.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
 import { segmentFileName, snapshotFileName } from '../../storage/file-meta.ts'
 import type { Manifest } from '../../storage/manifest/manifest.ts'
 import type { CursorEntry } from '../../storage/segments/segment-cursor.ts'
 import { scanSegment, type OnEntry } from '../../storage/segments/segment-scan.ts'
-import { takeDirectory } from '../directory.ts'
+import { lockForReading } from '../reading-lock.ts'
 import { ledgerLines } from './ledger-lines.ts'
 import { eachRecord } from './log-survey.ts'
 import { entryLine, recordLine, type Line, type LineNames } from './record-lines.ts'
@@ -57,20 +57,6 @@ export async function inspectDirectory(
     return await new Inspector(platform.disk, directory, options, onLine).run()
   } finally {
     await lock?.release()
-  }
-}
-
-/** A directory that cannot be written to needs no lock: nobody can have it open. */
-export async function lockForReading(platform: Platform, directory: string): Promise<DirectoryLock | undefined> {
-  if ((await platform.disk.stat(directory)) === undefined) {
-    throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not there`, { details: { directory } })
-  }
-  try {
-    return await takeDirectory(platform, directory)
-  } catch (error) {
-    const cause = (error as { cause?: { code?: unknown } }).cause
-    if (cause?.code === 'EROFS') return undefined
-    throw error
   }
 }
 
