@@ -33,6 +33,7 @@ export class Checker extends KeyChecks {
     this.open.clear()
     for (const submission of this.submissions) if (submission.status === 'open') submission.status = 'unknown'
     this.forgetCalls()
+    this.running.clear()
     for (const task of this.tasks.values()) task.crashed()
     for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
   }
@@ -54,6 +55,7 @@ export class Checker extends KeyChecks {
     this.journal.note('', 'closed')
     this.open.clear()
     this.forgetCalls()
+    this.running.clear()
     for (const task of this.tasks.values()) task.closed()
   }
 

@@ -65,6 +65,7 @@ export class AttemptChecks extends CheckerCore {
       successor: undefined,
     }
     task.attempt = attempt
+    this.running.add(attempt)
     task.starts++
     task.attemptMax = Math.max(task.attemptMax, seen.attempt)
     const at = seen.scheduledFor
@@ -107,6 +108,7 @@ export class AttemptChecks extends CheckerCore {
     const isNewest = task.attempt === attempt
     this.settleTime(task)
     attempt.outcome = outcome
+    this.running.delete(attempt)
     if (!isNewest) return
     if (outcome === 'ok') {
       task.may((belief) => {

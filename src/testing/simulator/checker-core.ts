@@ -5,7 +5,7 @@
 import { state } from './belief.ts'
 import type { Belief } from './belief.ts'
 import type { Journal } from './journal.ts'
-import { TaskModel, type Submission, type TaskSpec } from './task-model.ts'
+import { TaskModel, type AttemptModel, type Submission, type TaskSpec } from './task-model.ts'
 
 export interface Violation {
   readonly rule: string
@@ -91,6 +91,8 @@ export class CheckerCore {
   #releasedMs = -Infinity
   /** While set, the wall clock is so much further than allowed: nothing scheduled for later may start. */
   protected aheadMs: number | undefined
+  /** Attempts that have not answered. */
+  readonly running: Set<AttemptModel> = new Set()
   /** Calls without an answer, and what they are. */
   protected readonly open: Map<object, string> = new Map()
   /** The log may be without room, so that answers are recorded later than given. */

@@ -121,7 +121,7 @@ export class Handling {
     }
     if (temper < 86) return new Promise(() => undefined)
     if (temper < 89) return this.#later(timeoutMs + random.between(-3, 2_000)).then(() => answer('ok'))
-    const { input, spec } = this.#life.draw(attempt.task.spec)
+    const { input, spec } = this.#life.draw({ parent: attempt.task.spec })
     context.scheduleNext(input)
     checker.nextScheduled(attempt, spec)
     if (temper < 96) return random.chance(0.5) ? answer('ok') : this.#later(5).then(() => answer('ok'))

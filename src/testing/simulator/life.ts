@@ -11,8 +11,8 @@ import { state } from './belief.ts'
 import type { TaskCall } from './call-checks.ts'
 import { Handling } from './handling.ts'
 import { Pulling } from './pulling.ts'
-import type { Submission, TaskModel, TaskSpec } from './task-model.ts'
-import { drawInstant, drawKey, drawTask, queueNames, seenOf, type DrawnTask } from './workload.ts'
+import type { Submission, TaskModel } from './task-model.ts'
+import { drawInstant, drawKey, drawTask, queueNames, seenOf, type DrawnFor, type DrawnTask } from './workload.ts'
 import type { LifeSide, World } from './world.ts'
 
 export class Life implements LifeSide {
@@ -69,9 +69,9 @@ export class Life implements LifeSide {
     )
   }
 
-  draw(parent?: TaskSpec): DrawnTask {
+  draw(drawnFor?: DrawnFor): DrawnTask {
     const { world } = this
-    const drawn = drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`, parent)
+    const drawn = drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`, drawnFor)
     const { queue, key, onConflict } = drawn.spec
     if (onConflict !== 'replace') return drawn
     // While a call by id or token is under way it could not be told which of the two it was about.
@@ -100,14 +100,28 @@ export class Life implements LifeSide {
     else if (kind < 92) this.#byKey()
     else if (kind < 93) this.#missing()
     else if (kind < 94) this.handling.killThread()
+    else if (kind < 97 && this.world.run.keyedShare > 0) this.#race()
     else this.sample()
   }
 
   /** `plain`: without keys, so that nothing but the engine can be against it. */
   schedule(count: number, batch: boolean, plain = false): void {
-    const { engine } = this
-    const drawn = Array.from({ length: count }, () => this.draw())
+    const drawn = Array.from({ length: count }, () => this.draw({ inBatch: count > 1 }))
     while (plain && drawn[0]!.spec.key !== undefined) drawn[0] = this.draw()
+    this.#submit(drawn, batch)
+  }
+
+  /** Several callers on one key at once, often one of which an attempt runs. */
+  #race(): void {
+    const { random, checker } = this.world
+    const running = [...checker.running].filter(({ task }) => task.spec.key !== undefined)
+    const { queue, key } = running.length > 0 && random.chance(0.8) ? random.pick(running).task.spec : drawKey(random)
+    const ref = { queue, key: key! }
+    for (let calls = random.between(2, 4); calls > 0; calls--) this.#submit([this.draw({ ref })], random.chance(0.2))
+  }
+
+  #submit(drawn: readonly DrawnTask[], batch: boolean): void {
+    const { engine } = this
     const submission = this.#checker.submit(
       batch ? 'scheduleMany' : 'schedule',
       drawn.map(({ spec }) => spec),

@@ -154,7 +154,7 @@ export class Pulling {
   #ackCalled({ attempt }: HeldLease): { call: LeaseCall; input: AckInput } {
     const { checker, random } = this.#life.world
     if (this.#life.healthy || random.chance(0.7)) return { call: checker.ackCalled(attempt, undefined), input: {} }
-    const { input, spec } = this.#life.draw(attempt.task.spec)
+    const { input, spec } = this.#life.draw({ parent: attempt.task.spec })
     return { call: checker.ackCalled(attempt, spec), input: { next: input } }
   }
 

@@ -94,19 +94,28 @@ export function drawKey(random: SeededRandom): KeyRef {
   return { queue: random.pick(queueNames), key: random.pick(keys) }
 }
 
-/** `parent`: for whom the task is a successor, which often takes over its key. */
+/** What is to be drawn: a successor of `parent`, which often takes over its key, or one with the key `ref`. */
+export interface DrawnFor {
+  readonly parent?: TaskSpec | undefined
+  readonly ref?: KeyRef | undefined
+  /** It goes with others, all or none. */
+  readonly inBatch?: boolean | undefined
+}
+
 export function drawTask(
   random: SeededRandom,
   run: RunProfile,
   hot: HotInstants,
   now: number,
   tag: string,
-  parent?: TaskSpec,
+  { parent, ref, inBatch = false }: DrawnFor = {},
 ): DrawnTask {
   const inherits = parent?.key !== undefined && random.chance(0.6)
-  const queue = inherits ? parent.queue : random.pick(queueNames)
-  const key = inherits ? parent.key : random.chance(run.keyedShare) ? random.pick(keys) : undefined
-  const onConflict = key === undefined || parent !== undefined ? undefined : random.pick(modes)
+  const queue = inherits ? parent.queue : (ref?.queue ?? random.pick(queueNames))
+  const key = inherits ? parent.key : (ref?.key ?? (random.chance(run.keyedShare) ? random.pick(keys) : undefined))
+  let onConflict = key === undefined || parent !== undefined ? undefined : random.pick(modes)
+  // A whole batch is refused for it.
+  if (onConflict === 'reject' && inBatch && random.chance(0.8)) onConflict = 'keep'
   const profile = run.queues.get(queue)!
   const input: TaskInput = { queue, key, onConflict }
   let fireFromAt: number

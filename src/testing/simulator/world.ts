@@ -5,8 +5,8 @@ import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
 import type { TaskInput } from '../../model/hourwheel.ts'
-import type { AttemptModel, TaskModel, TaskSpec } from './task-model.ts'
-import type { DrawnTask, HotInstants, RunProfile } from './workload.ts'
+import type { AttemptModel, TaskModel } from './task-model.ts'
+import type { DrawnFor, DrawnTask, HotInstants, RunProfile } from './workload.ts'
 
 export interface World {
   readonly machine: SimulatedMachine
@@ -36,8 +36,7 @@ export interface LifeSide {
   readonly over: boolean
   /** Handlers succeed at once. */
   readonly healthy: boolean
-  /** `parent`: for whom the task is a successor. */
-  draw(parent?: TaskSpec): DrawnTask
+  draw(drawnFor?: DrawnFor): DrawnTask
   /** Only refusals of hourwheel may reach a caller. */
   refusal(error: unknown): { code: string; outcome: string }
 }
