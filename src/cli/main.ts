@@ -71,6 +71,8 @@ try {
 async function heavyCommands(): Promise<((program: Command) => void)[]> {
   const heavy: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
     serve: async () => (await import('./serve.ts')).addServeCommand,
+    dev: async () => (await import('./dev.ts')).addDevCommand,
+    'check-config': async () => (await import('./check-config.ts')).addCheckConfigCommand,
     inspect: async () => (await import('./inspect.ts')).addInspectCommand,
     verify: async () => (await import('./verify.ts')).addVerifyCommand,
     salvage: async () => (await import('./salvage.ts')).addSalvageCommand,

@@ -57,28 +57,30 @@ export async function serveUntilEnded(
   log: Logger,
   started: (daemon: Daemon) => Promise<void> | void = () => undefined,
 ): Promise<void> {
-  let daemon: Daemon | undefined
-  let endedBy: string | undefined
+  const now: { daemon?: Daemon; endedBy?: string } = {}
   const end = (signal: string): void => {
-    if (endedBy !== undefined) {
+    if (now.endedBy !== undefined) {
       log.warn({ signal }, 'a second signal: ending at once')
       process.exit(1)
     }
-    endedBy = signal
+    now.endedBy = signal
     log.info({ signal, drainMs: config.drainMs }, 'going down')
-    daemon?.close().catch((error: unknown) => log.error({ err: error }, 'it did not close in good order'))
+    now.daemon?.close().catch((error: unknown) => log.error({ err: error }, 'it did not close in good order'))
   }
   // Before it says that it serves: whoever hears that may end it.
-  process.on('SIGTERM', end)
-  process.on('SIGINT', end)
-  process.on('SIGHUP', () => {
-    daemon
+  const reload = (): void => {
+    now.daemon
       ?.reload()
       .catch((error: unknown) => log.error({ err: error }, 'nothing was read again: what held before holds'))
+  }
+  process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', reload)
+  const daemon = await startDaemon(config, log).catch((error: unknown) => {
+    process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload)
+    throw error
   })
-  daemon = await startDaemon(config, log)
+  now.daemon = daemon
   log.info({ addresses: daemon.addresses }, 'hourwheel serves')
-  if ((endedBy as string | undefined) === undefined) await started(daemon)
+  if (now.endedBy === undefined) await started(daemon)
   else await daemon.close(0)
   const { reason, error } = await daemon.closed
   if (reason === 'failed') {

@@ -140,7 +140,7 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
     reload: async () => {
       for (const warning of await tokens.load()) log.warn(warning)
       await Promise.all(listeners.map((one) => one.reload()))
-      await webhooks.replaceSecrets(await webhookSecrets(config.webhookSecretsFile))
+      webhooks.replaceSecrets(await webhookSecrets(config.webhookSecretsFile))
       await settings.reload()
       log.info({ tokens: tokens.count }, 'tokens, certificates, secrets and settings of queues were read again')
     },

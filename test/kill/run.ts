@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- --kills N | --faults N | --power-cuts N [--fs xfs] | --clock N`: long campaigns against the built package on a
+ * `npm run torture -- --kills N | --daemon-kills N | --faults N | --power-cuts N [--fs xfs] | --clock N`: long campaigns against the built package on a
  * real disk. Prints what breaks the contract with its evidence, keeps the directory it happened in, goes on in a new one, and
  * ends with a line of sums. Exits with 1 if anything broke.
  */
@@ -9,7 +9,8 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Checker } from './checker.ts'
-import { packageUnderTest } from './package-under-test.ts'
+import { daemonRounds } from './daemon-rounds.ts'
+import { packageUnderTest, programUnderTest } from './package-under-test.ts'
 import { killRounds } from './rounds.ts'
 import { clockRounds, whyNoClock } from '../faults/clock-rounds.ts'
 import { faultRounds } from '../faults/fault-rounds.ts'
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: '0' },
     'power-cuts': { type: 'string', default: '0' },
     clock: { type: 'string', default: '0' },
+    'daemon-kills': { type: 'string', default: '0' },
     /** Of power cuts. */
     fs: { type: 'string', default: 'ext4' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
@@ -122,12 +124,32 @@ for (const campaign of campaigns) {
     console.log(`${campaign.name}: not run, ${why}`)
   }
 }
+if (whole('daemon-kills') > 0) broken += await runDaemonKills(whole('daemon-kills'))
 process.exitCode = broken > 0 ? 1 : 0
 
-function whole(name: 'kills' | 'faults' | 'power-cuts' | 'clock' | 'seed'): number {
+function whole(name: 'kills' | 'faults' | 'power-cuts' | 'clock' | 'daemon-kills' | 'seed'): number {
   const value = Number(values[name])
   if (Number.isSafeInteger(value) && value >= 0) return value
   throw new Error(`--${name} must be a whole number, not ${values[name]}`)
+}
+
+/** The daemon over HTTP, in one directory, until something breaks. */
+async function runDaemonKills(rounds: number): Promise<number> {
+  const dir = fs.mkdtempSync(path.join(values.under, 'hw-daemon-'))
+  const seed = whole('seed')
+  const socket = path.join(dir, 's')
+  const { violations, counts } = await daemonRounds({
+    dir,
+    socket,
+    program: programUnderTest,
+    rounds,
+    seed,
+    killMsMax: 300,
+  })
+  for (const violation of violations) console.log(`daemon-kills, seed ${seed}, in ${dir}: ${violation}`)
+  console.log(`daemon-kills: ${JSON.stringify(counts)}, ${violations.length} broke`)
+  if (violations.length === 0) fs.rmSync(dir, { recursive: true })
+  return violations.length
 }
 
 async function runCampaign(campaign: Campaign): Promise<number> {
