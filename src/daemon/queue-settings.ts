@@ -20,6 +20,7 @@ import type { Duration } from '../model/durations.ts'
 import type { Engine } from '../model/engine.ts'
 import { HourwheelError, refuse } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
+import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { RetryOptions } from '../model/retry.ts'
 import type { QueueOptions } from '../model/typed-queues.ts'
@@ -157,7 +158,7 @@ function parseSettings(
   ) as QueueSettings
   const plain = defined({ retry, timeout, keyWindow })
   const timeoutMs = attemptMs(plain)
-  if (concurrency !== undefined) checkConcurrency(concurrency, 'concurrency')
+  if (concurrency !== undefined) checkConcurrency(concurrency, 'concurrency', limits.concurrencyMax)
   const settings = defined({ ...plain, concurrency })
   if (webhook === undefined || webhook === null) return { settings }
   const { made, ...kept } = parseWebhook(webhook, timeoutMs, before)

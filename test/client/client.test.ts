@@ -1,9 +1,11 @@
 /** What only a client meets: connections that fail before and after, tokens, proxies, events over a restart, settings. */
 
 import { setMaxListeners } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSocketServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { connect, HourwheelError, type Client, type ClientEvent, type ConnectOptions } from '../../dist/client.js'
 import { all, openServed, startHere, temporaryDirectory, until, type Served } from './rig.ts'
@@ -232,4 +234,24 @@ test.each([
   [{ url: 'http://a', tokn: 'x' }],
 ])('%j is refused', (options) => {
   expect(() => connect(options as ConnectOptions)).toThrow(HourwheelError)
+})
+
+test('the client loads nothing of the engine, and one package', () => {
+  const dist = fileURLToPath(new URL('../../dist/', import.meta.url))
+  const packages = new Set<string>()
+  const files = new Set<string>()
+  const visit = (path: string): void => {
+    if (files.has(path)) return
+    files.add(path)
+    const text = readFileSync(path, 'utf8')
+    for (const [, specifier] of text.matchAll(/^(?:import|export) [^;']*from '([^']+)';$/gm)) {
+      if (specifier!.startsWith('.')) visit(join(path, '..', specifier!))
+      else if (!specifier!.startsWith('node:')) packages.add(specifier!)
+    }
+  }
+  visit(join(dist, 'client.js'))
+  expect([...packages]).toEqual(['undici'])
+  const folders = [...files].map((path) => path.slice(dist.length).split('/')[0])
+  expect(new Set(folders)).toEqual(new Set(['client.js', 'client', 'model', 'protocol', 'delivery']))
+  expect(files.size).toBeLessThan(40)
 })

@@ -56,7 +56,7 @@ export function parseWebhook(value: unknown, timeoutMs: number, before?: Webhook
   if (askedMs >= timeoutMs) {
     throw refused('timeout', timeout, `it must be less than the time-out of an attempt, ${timeoutMs} ms`)
   }
-  if (concurrency !== undefined) checkConcurrency(concurrency)
+  if (concurrency !== undefined) checkConcurrency(concurrency, 'webhook.concurrency', webhookDefaults.concurrencyMax)
   const rest = Object.fromEntries(
     Object.entries({ url, timeout, connectTimeout, concurrency }).filter(([, given]) => given !== undefined),
   ) as unknown as Webhook
@@ -113,10 +113,14 @@ function secretId(secret: string): string {
   return createHash('sha256').update(secret).digest('hex').slice(0, 8)
 }
 
-export function checkConcurrency(value: unknown, what = 'webhook.concurrency'): number {
-  const max = webhookDefaults.concurrencyMax
+export function checkConcurrency(value: unknown, what: string, max: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
   throw refuse('HW_INVALID_OPTIONS', `${what} is ${shown(value)}; give a whole number from 1 to ${max}`)
+}
+
+/** How many requests are under way at once; `ofQueue` is the queue's own limit of attempts. */
+export function concurrencyOf({ concurrency }: Webhook, ofQueue: number | undefined): number {
+  return concurrency ?? Math.min(ofQueue ?? webhookDefaults.concurrency, webhookDefaults.concurrencyMax)
 }
 
 function checkUrl(value: unknown): URL {

@@ -9,7 +9,7 @@ import { HourwheelError, refuse } from '../../model/errors.ts'
 import { AllowList } from './allow-list.ts'
 import { breakerDefaults, type BreakerOptions } from './breaker.ts'
 import { guardedConnector, sharedLookup } from './guarded-connector.ts'
-import { checkSecrets, connectMs, requestMs, webhookDefaults, type Webhook } from './webhook-settings.ts'
+import { checkSecrets, concurrencyOf, connectMs, requestMs, type Webhook } from './webhook-settings.ts'
 import { WebhookTarget, type TargetCounts, type WebhookLog } from './webhook-target.ts'
 
 export interface WebhooksOptions {
@@ -125,7 +125,7 @@ export class Webhooks {
       url,
       secrets: () => this.#secretsOf(webhook),
       timeoutMs: requestMs(webhook, timeoutMs),
-      concurrency: webhook.concurrency ?? concurrency ?? webhookDefaults.concurrency,
+      concurrency: concurrencyOf(webhook, concurrency),
       connect: guardedConnector(this.#allow, this.#lookup, {
         timeout: connectMs(webhook),
         ...(ca === undefined ? {} : { ca }),
