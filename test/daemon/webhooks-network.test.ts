@@ -1,8 +1,9 @@
 /** Names and certificates: one resolution, only allowed addresses, TLS by the name. */
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import type { LookupAddress } from 'node:dns'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent } from 'undici'
@@ -35,9 +36,14 @@ function resolver(...answers: string[][]): { lookup: (host: string) => Promise<L
 
 type Send = (url: string) => Promise<Verdict>
 
-function sender(hosts: string[], lookup: (host: string) => Promise<LookupAddress[]>, ca?: string): Send {
+function sender(
+  hosts: string[],
+  lookup: (host: string) => Promise<LookupAddress[]>,
+  ca?: string,
+  timeout = 2_000,
+): Send {
   const agent = new Agent({
-    connect: guardedConnector(new AllowList(hosts), lookup, { timeout: 2_000, ...(ca === undefined ? {} : { ca }) }),
+    connect: guardedConnector(new AllowList(hosts), lookup, { timeout, ...(ca === undefined ? {} : { ca }) }),
   })
   closing.push(agent)
   return (url) =>
@@ -131,5 +137,28 @@ test.skipIf(!hasOpenssl)(
     // Not trusted without its certificate.
     expect(await sender(hosts, lookup)(target.url('/', 'hooks.example'))).toMatchObject({ kind: 'failed' })
     expect(target.received).toHaveLength(1)
+  },
+)
+
+test.skipIf(process.platform !== 'linux')(
+  'a host that takes no connection is given up after connectTimeout',
+  async () => {
+    // A process that listens and is stopped: the kernel takes a few connections for it, and lets the others wait.
+    const program =
+      "require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })"
+    const stopped = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    closing.push({ close: () => Promise.resolve(stopped.kill('SIGKILL')) })
+    const port = await new Promise<number>((resolve) => stopped.stdout.once('data', (line) => resolve(Number(line))))
+    stopped.kill('SIGSTOP')
+    const waiting = Array.from({ length: 8 }, () => connectSocket(port, '127.0.0.1').on('error', () => undefined))
+    closing.push({ close: () => Promise.resolve(waiting.map((socket) => socket.destroy())) })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const send = sender([`127.0.0.1:${port}`], resolver([]).lookup, undefined, 150)
+    const verdict = await send(`http://127.0.0.1:${port}/`)
+    expect(verdict).toMatchObject({
+      kind: 'failed',
+      isOfTarget: true,
+      reason: expect.stringMatching(/connect timeout/i),
+    })
   },
 )
