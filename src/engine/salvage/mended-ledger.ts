@@ -6,6 +6,7 @@
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
 import { counter, counterCount, type Ledger } from '../../model/ledger.ts'
 import { nameQueue } from '../inspect/log-survey.ts'
+import type { Survey } from '../inspect/survey.ts'
 import type { Sifted } from './sift.ts'
 
 export interface Balance {
@@ -18,10 +19,12 @@ export interface Balance {
   readonly hours: readonly { readonly hour: number; readonly tasks: number }[]
 }
 
-export function mendLedger(ledger: Ledger, sifted: Sifted, hasHead: boolean): Balance {
+export function mendLedger({ ledger, hasHead, knowsWhatCounts }: Survey, sifted: Sifted): Balance {
   // Numbers without a name, below one that was seen.
   for (let number = 0; number < ledger.queues.length; number++) nameQueue(ledger, number)
   const hours = mendHours(ledger, sifted)
+  // Marks of a snapshot that was read in part may speak of versions that are lost.
+  if (!knowsWhatCounts) ledger.superseded.clear()
   mendTasks(ledger, sifted)
   const sums = mendCounters(ledger, sifted, hasHead)
   return { ...sums, hours: hasHead ? hours : [] }

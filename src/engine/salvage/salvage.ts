@@ -104,7 +104,7 @@ class Salvage {
       progress(`reading ${file} (${index + 1} of ${count})`)
     })
     const { ledger, manifest } = survey
-    const balance = mendLedger(ledger, sifted, survey.hasHead)
+    const balance = mendLedger(survey, sifted)
     const incarnation = this.#nextIncarnation(manifest)
     let aside: string | undefined
     if (!dryRun) {

@@ -132,8 +132,10 @@ class Sifting {
       this.#found.see(entry)
       nameQueue(this.#survey.ledger, entry.queue)
       const id = packId(entry.homeHour, entry.ordinal)
-      // The log's copy is written into a segment of its own.
-      if (entry.dead === undefined && this.#survey.inLog.get(id) === entry.lsn) isTwice = true
+      // The log's version is written into a segment of its own; what is here must not count beside it.
+      const logged = entry.dead === undefined ? this.#survey.inLog.get(id) : undefined
+      if (logged === entry.lsn) isTwice = true
+      else if (logged !== undefined) this.#several.set(id, logged)
       if (!this.#counts(entry)) return
       if (entry.dead === undefined ? this.#found.addLive(entry) : this.#found.addDead(entry)) counting++
       else skips.add(id)
