@@ -122,13 +122,13 @@ function configOf(values: Partial<Record<SettingName, Value>>): DaemonConfig {
     }
     throw refused(name, found, 'give texts, separated by commas')
   }
-  const whole = (
+  const whole = <Otherwise extends number | undefined>(
     name: SettingName,
-    otherwise: number,
+    otherwise: Otherwise,
     min: number,
     max: number,
     parse: (text: string) => number = Number,
-  ): number => {
+  ): number | Otherwise => {
     const found = values[name]
     if (found === undefined) return otherwise
     const value = typeof found.value === 'string' ? parse(found.value) : found.value
@@ -139,12 +139,16 @@ function configOf(values: Partial<Record<SettingName, Value>>): DaemonConfig {
       `give a whole number from ${min} to ${max}${parse === Number ? '' : ", such as '64MiB'"}`,
     )
   }
-  const durationMs = (name: SettingName, otherwise: string): number => {
+  const durationMs = <Otherwise extends number | undefined>(
+    name: SettingName,
+    otherwise: Otherwise,
+  ): number | Otherwise => {
     const found = values[name]
+    if (found === undefined) return otherwise
     try {
-      return parseDuration(numeric(found?.value ?? otherwise), name)
+      return parseDuration(numeric(found.value), name)
     } catch (error) {
-      throw refused(name, found!, error instanceof HourwheelError ? error.message : String(error))
+      throw refused(name, found, error instanceof HourwheelError ? error.message : String(error))
     }
   }
   const dir = path('dir')
@@ -168,16 +172,20 @@ function configOf(values: Partial<Record<SettingName, Value>>): DaemonConfig {
     webhookSecretsFile: path('webhookSecretsFile'),
     backupDir: path('backupDir'),
     logLevel,
-    drainMs: durationMs('drain', '10s'),
+    drainMs: durationMs('drain', 10_000),
     engine: {
       dir,
-      nearBytesMax: whole('nearBytesMax', 256 << 20, 64 << 10, 2 ** 40, parseBytes),
-      ahead: durationMs('ahead', '10m'),
-      walFileBytes: whole('walFileBytes', 16 << 20, 8 << 10, 256 << 20, parseBytes),
-      walFilesMax: whole('walFilesMax', 4, 1, 64),
-      payloadBytesMax: whole('payloadBytesMax', limits.payloadBytesMax, 0, limits.payloadBytesHardMax, parseBytes),
-      keyWindow: durationMs('keyWindow', '24h'),
-      clock: { forwardJumpMax: durationMs('forwardJumpMax', '1d'), downtimeMax: durationMs('downtimeMax', '30d') },
+      // What is not given has the engine's own default.
+      nearBytesMax: whole('nearBytesMax', undefined, 64 << 10, 2 ** 40, parseBytes),
+      ahead: durationMs('ahead', undefined),
+      walFileBytes: whole('walFileBytes', undefined, 8 << 10, 256 << 20, parseBytes),
+      walFilesMax: whole('walFilesMax', undefined, 1, 64),
+      payloadBytesMax: whole('payloadBytesMax', undefined, 0, limits.payloadBytesHardMax, parseBytes),
+      keyWindow: durationMs('keyWindow', undefined),
+      clock: {
+        forwardJumpMax: durationMs('forwardJumpMax', undefined),
+        downtimeMax: durationMs('downtimeMax', undefined),
+      },
     },
     connectionsMax: whole('connectionsMax', 1_024, 1, 65_536),
     bodyBytesInFlightMax: whole('bodyBytesInFlightMax', 64 << 20, 1 << 20, 2 ** 34, parseBytes),

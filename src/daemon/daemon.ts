@@ -25,6 +25,7 @@ import type { Gate } from './http/gate.ts'
 import { listenOnSocket, listenOnTcp, type Listener } from './http/listeners.ts'
 import { Metrics } from './metrics.ts'
 import { QueueSettingsFile } from './queue-settings.ts'
+import { backupRoute } from './routes/backup.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { leaseRoutes } from './routes/leases.ts'
 import { queueRoutes } from './routes/queues.ts'
@@ -111,6 +112,7 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
     ...queueRoutes(engine, settings),
     ...readingRoutes({ engine, metrics, isDraining }),
     events: (call) => feed.open(call),
+    backup: backupRoute(engine, config.backupDir),
   }
   const dispatcher = new Dispatcher({
     handlers: routes,

@@ -60,7 +60,7 @@ export const daemonSettings: Readonly<Record<SettingName, Setting>> = {
   nearBytesMax: { kind: 'bytes', help: 'memory for tasks that are due soon', otherwise: '256MiB' },
   ahead: { kind: 'duration', help: 'how far ahead tasks are brought into memory', otherwise: '10m' },
   walFileBytes: { kind: 'bytes', help: 'size of one log file', otherwise: '16MiB' },
-  walFilesMax: { kind: 'count', help: 'log files kept before the oldest is moved into segments', otherwise: '4' },
+  walFilesMax: { kind: 'count', help: 'log files kept before the oldest is moved into segments', otherwise: '2' },
   payloadBytesMax: { kind: 'bytes', help: 'largest payload', otherwise: '64KiB' },
   keyWindow: { kind: 'duration', help: 'how long a key is remembered after its task has ended', otherwise: '24h' },
   forwardJumpMax: { kind: 'duration', help: 'a larger jump of the clock holds firing', otherwise: '1d' },

@@ -192,6 +192,11 @@ export const examples: Readonly<Record<RouteName, Example>> = {
     status: 200,
     answer: `retry: 1000\n\nid: 1.1\nevent: fired\ndata: {"id":"${exampleId}","queue":"email","attempt":1,"lateMs":2}\n\n`,
   },
+  backup: {
+    body: { name: 'monday.tar' },
+    status: 201,
+    answer: { to: '/backup/monday.tar', files: 4, bytes: 1_048_576, lsn: 57, incarnation: 1, queues: 2 },
+  },
   error: {
     path: { code: 'HW_TASK_MISSING' },
     status: 200,

@@ -84,6 +84,12 @@ const shapes: Readonly<Record<RouteName, Shape>> = {
     answers: { 200: 'text' },
     about: 'text/event-stream. Goes on after Last-Event-ID; an event `gap` says that something was missed.',
   },
+  backup: {
+    body: 'backupRequest',
+    answers: { 201: 'backupReport' },
+    about:
+      'Into the directory that the daemon has for backups (backupDir), under this name. Answers when it is complete.',
+  },
   error: { answers: { 200: 'errorEntry' } },
   openapi: { answers: { 200: 'document' } },
   metrics: { answers: { 200: 'text' } },

@@ -38,6 +38,7 @@ export interface Requests {
   readonly deadTarget: { readonly id?: string; readonly queue?: string; readonly key?: string; readonly all?: true }
   readonly settings: object
   readonly empty: object
+  readonly backupRequest: { readonly name: string }
   readonly listQuery: Page & Span & { readonly queue?: string; readonly state?: LiveState }
   readonly listDeadQuery: Page & { readonly queue?: string }
   readonly calendarQuery: Span

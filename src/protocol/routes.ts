@@ -45,6 +45,7 @@ export type RouteName =
   | 'stats'
   | 'calendar'
   | 'events'
+  | 'backup'
   | 'error'
   | 'openapi'
   | 'metrics'
@@ -87,6 +88,7 @@ export const routes: Readonly<Record<RouteName, Route>> = {
   stats: get('/v1/stats', 'read', 'Counters, lateness, log and memory'),
   calendar: get('/v1/calendar', 'read', 'Pending tasks by hour over the whole horizon'),
   events: get('/v1/events', 'read', 'What happens, as server-sent events'),
+  backup: post('/v1/backups', 'admin', 'Back up everything, without stopping'),
   error: get('/v1/errors/{code}', 'open', 'What an error code means and what to do'),
 
   openapi: get('/openapi.json', 'open', 'This document'),

@@ -271,6 +271,8 @@ export type SchemaName =
   | 'paused'
   | 'stats'
   | 'calendar'
+  | 'backupRequest'
+  | 'backupReport'
   | 'errorEntry'
   | 'health'
   | 'problem'
@@ -367,6 +369,20 @@ export const schemas: Readonly<Record<SchemaName, TSchema>> = {
   paused: Type.Object({ queue: queueName, paused: Type.Boolean() }, closed),
   stats,
   calendar: object('Calendar', { hours: Type.Array(Type.Object({ hour: epochMs, pending: count }, closed)) }),
+  backupRequest: object('BackupRequest', {
+    name: Type.String({
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$',
+      description: 'In the directory for backups: of a new directory, or of a new file that ends in .tar',
+    }),
+  }),
+  backupReport: object('BackupReport', {
+    to: Type.String(),
+    files: count,
+    bytes: count,
+    lsn: count,
+    incarnation: count,
+    queues: count,
+  }),
   errorEntry: object('ErrorEntry', { code: Type.String(), summary: Type.String(), remedy: Type.String() }),
   health: object('Health', {
     status: oneOf(['ok', 'not ready']),

@@ -28,7 +28,7 @@ describe('settings', () => {
     const environment = { HOURWHEEL_DIR: '/b', HOURWHEEL_WAL_FILES_MAX: '3' }
     const read = await readConfig({ dir: '/c' }, environment, config)
     expect(read).toMatchObject({ dir: '/c', socket: '/c/hourwheel.sock', hosts: ['one', 'two'], drainMs: 10_000 })
-    expect(read.engine).toMatchObject({ dir: '/c', nearBytesMax: 1 << 20, walFilesMax: 3, payloadBytesMax: 65_536 })
+    expect(read.engine).toMatchObject({ dir: '/c', nearBytesMax: 1 << 20, walFilesMax: 3, payloadBytesMax: undefined })
   })
 
   it.each<[object, string]>([

@@ -339,6 +339,14 @@ describe('other routes', () => {
     })
   })
 
+  it('refuse a backup where there is no directory for it', async () => {
+    const answer = await call('POST', '/v1/backups', { name: 'a' })
+    expect([answer.status, code(answer)]).toEqual([403, 'HW_FORBIDDEN'])
+    for (const name of ['../a', '/a', '', '.a']) {
+      expect(await call('POST', '/v1/backups', { name }), name).toMatchObject({ status: 400 })
+    }
+  })
+
   it('pause and resume a queue, durably', async () => {
     await schedule({ queue: 'stop', delay: '1d' })
     await call('POST', '/v1/queues/stop/pause')

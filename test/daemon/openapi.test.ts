@@ -11,7 +11,7 @@ const directory = temporary()
 let daemon: Served
 
 beforeAll(async () => {
-  daemon = await serve(['--dir', `${directory.path}/data`, '--drain', '0'])
+  daemon = await serve(['--dir', `${directory.path}/data`, '--drain', '0', '--backup-dir', directory.path])
 })
 
 afterAll(async () => {

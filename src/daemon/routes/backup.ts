@@ -1,0 +1,26 @@
+/** The route of backups: under a name, into the one directory that the start-up configuration allows, one at a time. */
+
+import { join } from 'node:path'
+import type { Engine } from '../../model/engine.ts'
+import { refuse } from '../../model/errors.ts'
+import { json, type RouteHandler } from '../http/call.ts'
+import { validBody } from '../http/validate.ts'
+
+export function backupRoute(engine: Engine, directory: string | undefined): RouteHandler {
+  let isRunning = false
+  return async ({ body, request }) => {
+    const { name } = validBody('backupRequest', body)
+    if (directory === undefined) {
+      throw refuse('HW_FORBIDDEN', 'this daemon has no directory for backups: start it with --backup-dir')
+    }
+    if (isRunning) throw refuse('HW_OVERLOADED', 'a backup is being made already', { retryAfterMs: 10_000 })
+    isRunning = true
+    // It may take longer than an idle connection is kept.
+    request.socket.setTimeout(0)
+    try {
+      return json(await engine.backup(join(directory, name)), 201)
+    } finally {
+      isRunning = false
+    }
+  }
+}
