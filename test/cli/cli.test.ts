@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { builtEngine, hourwheel, objectsOf, program, scratch } from './hourwheel.ts'
+import { builtEngine, typed, objectsOf, program, scratch } from './hourwheel.ts'
 
 const directory = scratch()
 const dir = join(directory, 'data')
@@ -19,29 +19,29 @@ beforeAll(async () => {
 
 describe('what was typed', () => {
   it('is refused with exit code 2, and what was meant is guessed', () => {
-    const typo = hourwheel(['schedul'])
+    const typo = typed(['schedul'])
     expect(typo).toMatchObject({ code: 2, out: '' })
     expect(typo.err).toContain('Did you mean schedule?')
-    expect(hourwheel(['list', '--dirr', 'x']).err).toContain('Did you mean --dir?')
-    expect(hourwheel(['list', 'too', 'many', '--dir', dir])).toMatchObject({ code: 2 })
+    expect(typed(['list', '--dirr', 'x']).err).toContain('Did you mean --dir?')
+    expect(typed(['list', 'too', 'many', '--dir', dir])).toMatchObject({ code: 2 })
   })
 
   it('helps with examples', () => {
-    const said = hourwheel(['schedule', '--help'])
+    const said = typed(['schedule', '--help'])
     expect(said).toMatchObject({ code: 0, err: '' })
     expect(said.out).toContain("--at 'tomorrow 9am'")
-    expect(hourwheel(['--version']).out).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect(typed(['--version']).out).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
 
   it('is answered with the next command to try', async () => {
-    const nowhere = hourwheel(['stats', '--dir', join(directory, 'nowhere')])
+    const nowhere = typed(['stats', '--dir', join(directory, 'nowhere')])
     expect(nowhere).toMatchObject({ code: 2, out: '' })
     expect(nowhere.err).toContain('HW_DIRECTORY_UNUSABLE')
     expect(nowhere.err).toContain('try: hourwheel schedule')
-    expect(hourwheel(['stats']).err).toContain('--dir')
+    expect(typed(['stats']).err).toContain('--dir')
 
     const engine = await builtEngine(dir)
-    const locked = hourwheel(['stats', '--dir', dir])
+    const locked = typed(['stats', '--dir', dir])
     await engine.close()
     expect(locked).toMatchObject({ code: 2, out: '' })
     expect(locked.err).toContain(`HW_DIRECTORY_LOCKED: ${dir} is open already, by process ${process.pid}`)
@@ -73,15 +73,15 @@ describe('on a terminal', () => {
 
 it('what is opened many times stays small', async () => {
   for (let count = 0; count < 25; count++) await (await builtEngine(dir)).close()
-  const [stats] = objectsOf(hourwheel(['stats', '--dir', dir, '--json']))
+  const [stats] = objectsOf(typed(['stats', '--dir', dir, '--json']))
   expect((stats!['wal'] as { files: number }).files).toBeGreaterThan(24)
   expect(readdirSync(dir).filter((name) => name.startsWith('wal-')).length).toBeLessThan(10)
 })
 
 describe('verify', () => {
   it('finds a sound directory sound', () => {
-    expect(hourwheel(['verify', '--dir', dir])).toMatchObject({ code: 0, err: '' })
-    const { out } = hourwheel(['verify', '--dir', dir, '--json'])
+    expect(typed(['verify', '--dir', dir])).toMatchObject({ code: 0, err: '' })
+    const { out } = typed(['verify', '--dir', dir, '--json'])
     expect(JSON.parse(out)).toMatchObject({ sound: true, tasks: 5, problems: [] })
   })
 
@@ -92,7 +92,7 @@ describe('verify', () => {
     const damaged = Buffer.from(bytes)
     damaged[64 + 64 + 20] = damaged[64 + 64 + 20]! ^ 0xff
     writeFileSync(path, damaged)
-    const { code, out } = hourwheel(['verify', '--dir', dir])
+    const { code, out } = typed(['verify', '--dir', dir])
     writeFileSync(path, bytes)
     expect(code).toBe(1)
     expect(out).toContain(name)

@@ -3,7 +3,7 @@
 import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hourwheel, objectsOf, scratch, start, type Running } from './hourwheel.ts'
+import { hourwheel, objectsOf, scratch, start, typed, type Running } from './hourwheel.ts'
 
 const directory = scratch()
 const dir = join(directory, 'data')
@@ -96,9 +96,9 @@ describe('tasks', () => {
   it('come in batches, whose bad lines are refused by number', () => {
     const line = (n: number): string => JSON.stringify({ queue: 'many', delay: '1d', payload: n, key: `k${n}` })
     const input = Array.from({ length: 12_000 }, (_, n) => `${line(n)}\n`).join('')
-    const said = hourwheel(['batch', '-', '--token-file', tokenFile, '--json'], { env, input })
+    const said = typed(['batch', '-', '--token-file', tokenFile, '--json'], { env, input })
     expect(objectsOf(said)).toEqual([{ lines: 12_000, created: 12_000, kept: 0, replaced: 0 }])
-    const bad = hourwheel(['batch', '-', '--token-file', tokenFile], {
+    const bad = typed(['batch', '-', '--token-file', tokenFile], {
       env,
       input: `${line(0)}\n{"queue":"no/name","delay":1}\n`,
     })

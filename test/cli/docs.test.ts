@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { examplesOf, root } from '../docs/markdown.ts'
 import { UsersProject } from '../docs/users-project.ts'
-import { hourwheel, program, scratch } from './hourwheel.ts'
+import { hourwheel, program, scratch, typed } from './hourwheel.ts'
 
 const directory = scratch()
 const project = new UsersProject()
@@ -84,7 +84,7 @@ describe('examples', () => {
     writeFileSync(join(directory, 'handlers.js'), example('handlers'))
     writeFileSync(join(directory, 'thumbs.js'), 'export default () => {}\n')
     const input = `{"queue":"email","delay":0,"payload":{"to":"ada"}}\n{"queue":"thumbs","delay":0}\n{"queue":"charge","delay":0}\n`
-    const said = hourwheel(['run', '--dir', 'run', '--handlers', 'handlers.js', '--input', '-', '--until-empty'], {
+    const said = typed(['run', '--dir', 'run', '--handlers', 'handlers.js', '--input', '-', '--until-empty'], {
       cwd: directory,
       input,
     })

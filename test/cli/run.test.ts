@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { hourwheel, objectsOf, scratch, start } from './hourwheel.ts'
+import { hourwheel, objectsOf, scratch, start, typed } from './hourwheel.ts'
 
 const directory = scratch()
 const at = (name: string): string => join(directory, name)
@@ -43,7 +43,7 @@ it('schedules an input in order, runs it, and ends when nothing is left', () => 
   const emails = Array.from({ length: 6_000 }, (_, n) => ({ queue: 'email', delay: 0, payload: { n }, key: `k${n}` }))
   const input = linesFile('tasks.ndjson', [...emails, '', { queue: 'failing', delay: 0 }, { queue: 'own', delay: 0 }])
   const args = ['run', '--dir', at('data'), '--handlers', handlers, '--input', input, '--until-empty']
-  const said = hourwheel(args)
+  const said = typed(args)
   expect(said).toMatchObject({ code: 0, err: '' })
   expect(said.out).toContain('6,003 lines read, 6,002 tasks created')
   expect(said.out).toMatch(/failed +failing +\S{14} attempt 1: not today/)
@@ -54,7 +54,7 @@ it('schedules an input in order, runs it, and ends when nothing is left', () => 
   expect(lines).toContain('email next true')
 
   // Again: those with a key are kept.
-  expect(hourwheel(args).out).toContain('2 tasks created, 6,000 kept')
+  expect(typed(args).out).toContain('2 tasks created, 6,000 kept')
   expect(done()).toEqual(['email next true'])
 })
 
@@ -72,7 +72,7 @@ it('functions run in threads where that is asked for, and standard input is an i
     '1',
     '--until-empty',
   ]
-  expect(hourwheel(args, { input }).code).toBe(0)
+  expect(typed(args, { input }).code).toBe(0)
   expect(done().sort()).toEqual(['email 1 false', 'email 2 false'])
 })
 
@@ -80,8 +80,8 @@ describe('a bad line', () => {
   it('is refused by its number, and nothing of its batch is done', () => {
     const good = Array.from({ length: 5_000 }, (_, n) => ({ queue: 'later', delay: '1d', payload: n }))
     const dir = at('bad')
-    const run = (name: string, lines: readonly unknown[], ...more: string[]): ReturnType<typeof hourwheel> =>
-      hourwheel(['run', '--dir', dir, '--handlers', handlers, '--input', linesFile(name, lines), ...more])
+    const run = (name: string, lines: readonly unknown[], ...more: string[]): ReturnType<typeof typed> =>
+      typed(['run', '--dir', dir, '--handlers', handlers, '--input', linesFile(name, lines), ...more])
 
     const said = run('first.ndjson', [...good, good[0], { queue: 'later', delay: 'soon' }])
     expect(said.code).toBe(1)
@@ -127,7 +127,7 @@ it('kill -9 in the middle of an input loses and doubles nothing', async () => {
   while (readFileSync(at('done.txt'), 'utf8').length < 1_000) await new Promise((resolve) => setTimeout(resolve, 5))
   killed.child.kill('SIGKILL')
   expect(await killed.ended).toBe(null)
-  const said = hourwheel(args)
+  const said = typed(args)
   expect(said.code).toBe(0)
   expect(new Set(done()).size).toBe(20_000)
   const [stats] = objectsOf(hourwheel(['stats', '--dir', at('killed'), '--json']))
@@ -148,7 +148,7 @@ it.each([
     'misspelt.js': 'export default { email: { handler: () => 1, concurency: 5 } }',
   }
   if (texts[name] !== undefined) writeFileSync(at(name), texts[name])
-  const said = hourwheel(['run', '--dir', at('refused'), '--handlers', at(name)])
+  const said = typed(['run', '--dir', at('refused'), '--handlers', at(name)])
   expect(said).toMatchObject({ code: 2, out: '' })
   expect(said.err).toContain(why)
 })

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { builtEngine, hourwheel, objectsOf, scratch } from './hourwheel.ts'
+import { builtEngine, hourwheel, objectsOf, scratch, typed } from './hourwheel.ts'
 
 const directory = scratch()
 const dir = join(directory, 'data')
@@ -59,7 +59,7 @@ describe('schedule', () => {
 
   it('takes bytes from standard input, and gives them back as base64; makes a directory that is not there', () => {
     const input = Buffer.from([0, 255, 10, 128])
-    const said = hourwheel(['schedule', 'raw', '--dir', dir, '--in', '1h', '--bytes', '-', '--key', 'r', '--json'], {
+    const said = typed(['schedule', 'raw', '--dir', dir, '--in', '1h', '--bytes', '-', '--key', 'r', '--json'], {
       input,
     })
     expect(said.code).toBe(0)
