@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander'
 import { backup, verify } from '../engine/offline.ts'
-import { CommandFailed, exitCode, rememberDirectory } from './failures.ts'
+import { CommandFailed, exitCode } from './failures.ts'
+import { onClosed } from './offline-command.ts'
 import { clean, grouped, print, printJson } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -14,6 +15,7 @@ interface Options {
 }
 
 const mebibyte = 1 << 20
+const running = 'the backup() of the engine that has it open, which need not stop for it; or stop that process'
 
 const examples = `
 Examples:
@@ -33,10 +35,10 @@ export function addBackupCommand(program: Command): void {
     .option('--json', 'answer as JSON')
     .addHelpText('after', examples)
     .action(async ({ dir, to, verify: isVerified, json = false }: Options) => {
-      rememberDirectory(dir)
       const progress = new Progress(!json)
       try {
-        const report = await backup(dir, to, (bytes) => progress.show(`copied ${grouped(bytes >> 20)} MiB`))
+        const shown = (bytes: number): void => progress.show(`copied ${grouped(Math.floor(bytes / mebibyte))} MiB`)
+        const report = await onClosed(dir, running, () => backup(dir, to, shown))
         if (isVerified) await check(to, progress)
         progress.end()
         if (json) printJson({ ...report, verified: isVerified })

@@ -2,8 +2,9 @@
 
 import type { Command } from 'commander'
 import { inspect, type InspectLine } from '../engine/offline.ts'
-import { exitCode, rememberDirectory } from './failures.ts'
+import { exitCode } from './failures.ts'
 import { LineOutput } from './line-output.ts'
+import { onClosed, readCopy } from './offline-command.ts'
 import { clean, say } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -38,29 +39,30 @@ export function addInspectCommand(program: Command): void {
     .option('--json', 'one JSON object a line')
     .addHelpText('after', examples)
     .action(async ({ dir, file, id, queue, payloads, json = false }: Options) => {
-      rememberDirectory(dir)
       const output = new LineOutput()
       const progress = new Progress(!process.stdout.isTTY)
       const shown = json ? JSON.stringify : textOf
       let lines = 0
       let step = ''
-      const found = await inspect(
-        dir,
-        {
-          file,
-          id,
-          queue,
-          payloads,
-          progress: (name, index, count) => {
-            step = `${name} (${index + 1} of ${count})`
-            progress.show(`reading ${step}, ${lines} lines`)
+      const inspecting = (): ReturnType<typeof inspect> =>
+        inspect(
+          dir,
+          {
+            file,
+            id,
+            queue,
+            payloads,
+            progress: (name, index, count) => {
+              step = `${name} (${index + 1} of ${count})`
+              progress.show(`reading ${step}, ${lines} lines`)
+            },
           },
-        },
-        (line) => {
-          if ((++lines & 4_095) === 0) progress.show(`reading ${step}, ${lines} lines`)
-          return output.line(shown(line))
-        },
-      )
+          (line) => {
+            if ((++lines & 4_095) === 0) progress.show(`reading ${step}, ${lines} lines`)
+            return output.line(shown(line))
+          },
+        )
+      const found = await onClosed(dir, readCopy, inspecting)
       await output.flush()
       progress.end()
       if (found.damaged > 0) {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { rebuildKeys } from '../engine/offline.ts'
-import { rememberDirectory } from './failures.ts'
+import { onClosed, stopFirst } from './offline-command.ts'
 import { grouped, print, printJson } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -21,10 +21,10 @@ export function addRebuildKeysCommand(program: Command): void {
     .option('--json', 'answer as JSON')
     .addHelpText('after', examples)
     .action(async ({ dir, json = false }: { dir: string; json?: boolean }) => {
-      rememberDirectory(dir)
       const progress = new Progress(!json)
       const startedMs = performance.now()
-      const keys = await rebuildKeys(dir, (count) => progress.show(`${grouped(count)} keys`))
+      const rebuilding = (): Promise<number> => rebuildKeys(dir, (count) => progress.show(`${grouped(count)} keys`))
+      const keys = await onClosed(dir, stopFirst, rebuilding)
       progress.end()
       const seconds = (performance.now() - startedMs) / 1_000
       if (json) printJson({ keys, seconds })

@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander'
 import { salvage, verify, type SalvageReport } from '../engine/offline.ts'
-import { CommandFailed, exitCode, rememberDirectory } from './failures.ts'
+import { CommandFailed, exitCode } from './failures.ts'
+import { onClosed, stopFirst } from './offline-command.ts'
 import { clean, colors, grouped, print, printJson, say } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -36,17 +37,17 @@ export function addSalvageCommand(program: Command): void {
     .option('--json', 'answer as JSON')
     .addHelpText('after', examples)
     .action(async ({ dir, aside, dryRun = false, force = false, json = false }: Options) => {
-      rememberDirectory(dir)
       const progress = new Progress(!json)
       try {
-        if (!force && (await isSound(dir, progress))) {
+        if (!force && (await onClosed(dir, stopFirst, () => isSound(dir, progress)))) {
           throw new CommandFailed(
             `${dir} is sound: there is nothing to salvage`,
             `hourwheel stats --dir ${dir}`,
             exitCode.fine,
           )
         }
-        const report = await salvage(dir, { aside, dryRun, progress: (step) => progress.show(step) })
+        const options = { aside, dryRun, progress: (step: string) => progress.show(step) }
+        const report = await onClosed(dir, stopFirst, () => salvage(dir, options))
         const remaining = dryRun ? [] : (await verify(dir)).problems
         progress.end()
         if (json) printJson({ ...report, dryRun, problemsLeft: remaining })

@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander'
 import { verify } from '../engine/offline.ts'
-import { exitCode, rememberDirectory } from './failures.ts'
+import { exitCode } from './failures.ts'
+import { onClosed, readCopy } from './offline-command.ts'
 import { clean, colors, grouped, print, printJson, say } from './output.ts'
 import { Progress } from './progress.ts'
 
@@ -22,11 +23,10 @@ export function addVerifyCommand(program: Command): void {
     .option('--json', 'answer as JSON')
     .addHelpText('after', examples)
     .action(async ({ dir, json = false }: { dir: string; json?: boolean }) => {
-      rememberDirectory(dir)
       const progress = new Progress(!json)
-      const found = await verify(dir, (file, done, total) => {
+      const shown = (file: string, done: number, total: number): void =>
         progress.show(`checking ${file}, ${Math.floor((done / Math.max(total, 1)) * 100)} %`)
-      })
+      const found = await onClosed(dir, readCopy, () => verify(dir, shown))
       progress.end()
       if (!found.sound) process.exitCode = exitCode.no
       if (json) {

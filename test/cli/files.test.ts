@@ -118,6 +118,24 @@ describe('rebuild-keys', () => {
   })
 })
 
+describe('a directory in use', () => {
+  it('is refused with what can be done instead, which works: its backup', async () => {
+    const data = at('used')
+    const engine = await builtEngine(data)
+    await engine.schedule({ queue: 'q', delay: '1d' })
+    try {
+      const refused = hourwheel(['inspect', '--dir', data])
+      expect(refused).toMatchObject({ code: 2, out: '' })
+      expect(refused.err).toContain('HW_DIRECTORY_LOCKED')
+      expect(refused.err).toContain('try: stop that process; or let it make a backup')
+      await engine.backup(at('used.tar'))
+      expect(hourwheel(['verify', '--dir', at('used.tar')]).out).toContain('1 live tasks')
+    } finally {
+      await engine.close()
+    }
+  })
+})
+
 describe('backup and restore', () => {
   it('a directory and an archive are sound, and become a directory again', () => {
     for (const to of [at('copy'), at('copy.tar')]) {
