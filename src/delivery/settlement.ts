@@ -8,7 +8,7 @@ import { limits } from '../model/limits.ts'
 import { readBody } from '../model/records.ts'
 import { mergeRetry, retryDelayMs, whyNoRetry } from '../model/retry.ts'
 import { instantMsLimit } from '../model/units.ts'
-import type { Clock, Random } from '../platform/ports.ts'
+import type { Random } from '../platform/ports.ts'
 import type { TaskTable } from '../wheel/task-table.ts'
 import type { AttemptRecords, DeliveryQueue } from './attempt-records.ts'
 import type { Attempt } from './attempt.ts'
@@ -30,7 +30,8 @@ export interface NamedTask {
 }
 
 export interface SettlementParts {
-  readonly clock: Clock
+  /** The wall clock as far as it is believed: a retry must not wait for years because the clock was that far ahead for a moment. */
+  readonly now: () => number
   readonly random: Random
   readonly table: TaskTable
   readonly records: AttemptRecords
@@ -74,12 +75,12 @@ export class Settlement {
 
   failure(attempt: Attempt, error: unknown): boolean {
     if (attempt.lease.stopped) return this.cancelled(attempt)
-    const { records, table, clock, random, events } = this.#parts
+    const { records, table, random, events } = this.#parts
     const { row, queue, verdict } = attempt
     const source = records.taskBytes(row)
     const body = readBody(source.bytes, source.at)
     const extras: Extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
-    const now = clock.wallMs()
+    const now = this.#parts.now()
     const placeHour = table.placeHour[row]!
     const answered = body.attempt + 1
     const policy = mergeRetry(queue.settings.retry, extras.retry)
@@ -123,11 +124,11 @@ export class Settlement {
 
   /** A due task whose leases were lost with the process too often. */
   bury(task: NamedTask, row: number, losses: number): boolean {
-    const { records, table, clock, events } = this.#parts
+    const { records, table, events } = this.#parts
     const source = records.taskBytes(row)
     const error = `its attempts ended ${losses} times with the death of the process`
     const { attempt } = readBody(source.bytes, source.at)
-    const death = { reason: 'lost', diedAt: clock.wallMs(), error, attempt } as const
+    const death = { reason: 'lost', diedAt: this.#parts.now(), error, attempt } as const
     const lsn = records.die(row, source, 'pending', table.placeHour[row]!, death)
     if (lsn !== 0) events.died(task, 'lost', error, lsn)
     return lsn !== 0

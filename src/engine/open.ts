@@ -218,7 +218,7 @@ async function compose(
     ledger,
     records: recorder,
     settlement: new Settlement({
-      clock,
+      now: believedMs,
       random,
       table,
       records: recorder,

@@ -139,7 +139,7 @@ export async function nack(
   if ([retryAt !== undefined, delay !== undefined, dead].filter(Boolean).length > 1) {
     throw refuse('HW_INVALID_OPTIONS', 'give one of retryAt, delay and dead')
   }
-  const now = core.platform.clock.wallMs()
+  const now = core.ticker.believedMs
   const delayMs =
     retryAt !== undefined
       ? Math.max(0, parseInstant(retryAt, 'retryAt') - now)

@@ -1,6 +1,6 @@
 /** The checker's part about attempts: where handlers start, what they answer, and what events say of it. */
 
-import { state, type Belief } from './belief.ts'
+import { state, type Belief, type Candidate } from './belief.ts'
 import { CheckerCore, type SeenStart } from './checker-core.ts'
 import type { AttemptModel, Submission, TaskModel, TaskSpec } from './task-model.ts'
 
@@ -154,6 +154,9 @@ export class AttemptChecks extends CheckerCore {
     const wallMs = this.sampleWall()
     const mustDie = number >= attemptsMax || outcome === 'deadLetter'
     const mayDie = mustDie || maxAge || attempt.overdue
+    const isLoose = attempt.overdue || this.answersMayWait
+    // One that is too far ahead is not what retries go by.
+    const believedMs = this.clockIsDoubtful ? this.trustedMax : wallMs
     task.may((belief) => {
       if (mayDie) belief.states |= state.dead
       // A cancel while it was leased ends it now.
@@ -161,8 +164,8 @@ export class AttemptChecks extends CheckerCore {
       belief.attempts.add(number)
       belief.candidates.push({
         // A clock set back meanwhile is not this line's business.
-        fromAt: attempt.overdue || this.answersMayWait ? -Infinity : wallMs + (retryDelayMs ?? 0),
-        toAt: attempt.overdue || this.answersMayWait ? Infinity : wallMs + (retryDelayMs ?? retryDelayMsMax) + 10_000,
+        fromAt: isLoose || this.clockIsDoubtful ? -Infinity : wallMs + (retryDelayMs ?? 0),
+        toAt: isLoose ? Infinity : believedMs + (retryDelayMs ?? retryDelayMsMax) + 10_000,
         seq: this.journal.length,
         open: false,
         failedAttempt: number,
@@ -235,12 +238,13 @@ export class AttemptChecks extends CheckerCore {
         const { attempt: number = 0, retryAt } = event
         if (!task.since.attempts.has(number)) this.violate('attempts', task, `attempt ${number} failed, says an event`)
         if (retryAt === undefined) break
+        const isItsRetry = ({ failedAttempt, fromAt, toAt }: Candidate): boolean =>
+          failedAttempt === number && fromAt <= retryAt && retryAt <= toAt
+        if (!task.since.candidates.some(isItsRetry)) this.violate('retry time', task, `tried again at ${retryAt}`)
         task.known((belief) => {
           belief.states &= ~state.absent
           belief.candidates = belief.candidates.map((candidate) =>
-            candidate.failedAttempt === number && candidate.fromAt <= retryAt && retryAt <= candidate.toAt
-              ? { ...candidate, fromAt: retryAt, toAt: retryAt }
-              : candidate,
+            isItsRetry(candidate) ? { ...candidate, fromAt: retryAt, toAt: retryAt } : candidate,
           )
         })
         break
