@@ -47,7 +47,7 @@ async function checkFiles(config: DaemonConfig): Promise<string[]> {
   const warnings = await new Tokens(tokenFile, tokens).load()
   for (const file of [tls?.certFile, tls?.keyFile, webhookSecretsFile]) if (file !== undefined) await readable(file)
   if (handlers !== undefined) await loadHandlers(handlers)
-  new AllowList(webhookHosts)
+  void new AllowList(webhookHosts)
   const found = await stat(dir).catch(() => undefined)
   if (found === undefined) await writable(dirname(dir), `${dir} is not there, and cannot be made`)
   else if (!found.isDirectory()) throw refuse('HW_INVALID_CONFIG', `dir is ${dir}, which is no directory`)

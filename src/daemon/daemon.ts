@@ -142,7 +142,7 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
     reload: async () => {
       for (const warning of await tokens.load()) log.warn(warning)
       await Promise.all(listeners.map((one) => one.reload()))
-      webhooks.replaceSecrets(await webhookSecrets(config.webhookSecretsFile))
+      await webhooks.replaceSecrets(await webhookSecrets(config.webhookSecretsFile))
       await settings.reload()
       log.info({ tokens: tokens.count }, 'tokens, certificates, secrets and settings of queues were read again')
     },

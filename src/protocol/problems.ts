@@ -10,7 +10,7 @@ import type { Problem } from './wire.ts'
 export const problemContentType = 'application/problem+json'
 
 /** Status by code. 429 and 503 come with Retry-After; 500 means that a look into the daemon's log is due. */
-export const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
+const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
   HW_PAYLOAD_TOO_LARGE: 413,
   HW_BATCH_TOO_LARGE: 413,
   HW_BODY_TOO_LARGE: 413,

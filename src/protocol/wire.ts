@@ -8,7 +8,7 @@
 
 import { refuse } from '../model/errors.ts'
 import type { ErrorOutcome } from '../model/errors.ts'
-import type { GetAnswer, LeasedTask, ListedTask, TaskInput, TaskView } from '../model/hourwheel.ts'
+import type { LeasedTask, ListedTask, TaskInput, TaskView } from '../model/hourwheel.ts'
 
 /** A task in a request: `payload` is JSON data (in msgpack also bytes), or `payloadBase64` has the bytes. */
 export interface WireTask extends Omit<TaskInput, 'at' | 'expiresAt'> {
@@ -23,13 +23,6 @@ export type Wired<T> = Omit<T, 'payload'> & { readonly payload?: unknown; readon
 export type WireView = Wired<TaskView>
 export type WireListed = Wired<ListedTask>
 export type WireLeased = Wired<LeasedTask>
-export type WireGet = WireView | Exclude<GetAnswer, TaskView>
-
-export interface ListPage {
-  readonly tasks: readonly WireListed[]
-  /** Where the next page begins; absent after the last one. */
-  readonly cursor?: string | undefined
-}
 
 /** An RFC 9457 problem. */
 export interface Problem {

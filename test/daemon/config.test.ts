@@ -61,7 +61,7 @@ describe('settings', () => {
 
   it('that are secret are not shown', async () => {
     expect(await refusal({}, {}, file({ dir: '/a', tokens: 5 }))).toBe(
-      'HW_INVALID_CONFIG: tokens in ' + `${join(directory.path, 'config.json')} is not usable; give text`,
+      `HW_INVALID_CONFIG: tokens in ${join(directory.path, 'config.json')} is not usable; give text`,
     )
   })
 
