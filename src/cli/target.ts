@@ -101,10 +101,9 @@ export async function onTarget<T>(
   const engine = await openDirectory(target.dir, creates)
   try {
     await applyKeptSettings(engine, target.dir)
-    const result = await work(engine)
-    await tidy(engine)
-    return result
+    return await work(engine)
   } finally {
+    await tidy(engine)
     await engine.close({ drain: 0 })
   }
 }
@@ -130,18 +129,22 @@ async function onClient<T>({ url, socket, token }: Target, work: (client: Client
 }
 
 /** From this many log files on a command waits until there are few: each opening begins one. */
-const logFilesMany = 24
-const logFilesFew = 8
+const logFilesMany = 16
+const logFilesFew = 6
 const tidyMsMax = 10_000
 
 /** Lets checkpoints take in what many short commands have left, which would make each opening longer. */
 async function tidy(engine: Engine): Promise<void> {
-  let { wal } = await engine.stats()
-  if (wal.files < logFilesMany) return
   const endMs = performance.now() + tidyMsMax
-  while (wal.files > logFilesFew && !wal.diskFull && performance.now() < endMs) {
-    await sleep(20)
-    wal = (await engine.stats()).wal
+  try {
+    let { wal } = await engine.stats()
+    if (wal.files < logFilesMany) return
+    while (wal.files > logFilesFew && !wal.diskFull && performance.now() < endMs) {
+      await sleep(20)
+      wal = (await engine.stats()).wal
+    }
+  } catch {
+    // An engine that has failed: the command has met that, too, and says it.
   }
 }
 
