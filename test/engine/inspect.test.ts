@@ -5,7 +5,7 @@ import {
   type InspectLine,
   type InspectOptions,
 } from '../../src/engine/inspect/inspect.ts'
-import { busyDirectory } from './damaged-rig.ts'
+import { busyCopy } from './damaged-rig.ts'
 import { Rig } from './rig.ts'
 
 const day = 86_400_000
@@ -19,7 +19,7 @@ async function inspect(rig: Rig, options: InspectOptions = {}): Promise<{ lines:
 
 describe('inspect', () => {
   it('shows every record of every file, and which copy of each task counts', async () => {
-    const { rig, live, dead } = await busyDirectory(3)
+    const { rig, live, dead } = await busyCopy(3, 30)
     const { lines, found } = await inspect(rig)
     expect(found).toMatchObject({ damaged: 0, lines: lines.length })
     expect(lines.filter(({ kind }) => kind === 'damage')).toEqual([])
@@ -70,7 +70,7 @@ describe('inspect', () => {
   })
 
   it('says what cannot be read and goes on, whatever is damaged', async () => {
-    const { rig, live } = await busyDirectory(7)
+    const { rig, live } = await busyCopy(3, 30)
     const { disk } = rig.machine
     const names = await rig.run(() => disk.list('/data'))
     const segment = names.find((name) => name.startsWith('seg-'))!
@@ -90,7 +90,7 @@ describe('inspect', () => {
   })
 
   it('shows one file, one queue, payloads; and refuses what is not there', async () => {
-    const { rig } = await busyDirectory(5)
+    const { rig } = await busyCopy(3, 30)
     const { lines } = await inspect(rig, { queue: 'dying', payloads: true })
     expect(new Set(lines.map(({ queue }) => queue))).toEqual(new Set(['dying']))
     const manifest = await inspect(rig, { file: 'MANIFEST' })
