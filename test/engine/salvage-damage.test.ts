@@ -1,6 +1,6 @@
 /**
  * Whatever is done to the files of a directory: inspect shows the rest, and salvage makes a sound directory, in which nothing is made
- * up. HOURWHEEL_DAMAGES=<count> tries more of it.
+ * up. HOURWHEEL_DAMAGES=<count> tries more of it, from seed HOURWHEEL_DAMAGES_FROM on.
  */
 
 import { expect, test } from 'vitest'
@@ -14,6 +14,7 @@ import type { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { busyCopy } from './damaged-rig.ts'
 
 const count = Number(process.env['HOURWHEEL_DAMAGES'] ?? 20)
+const first = Number(process.env['HOURWHEEL_DAMAGES_FROM'] ?? 1)
 
 const place = ({ id }: Pick<ListedTask, 'id'>): string => {
   const { homeHour, ordinal } = decodeId(id)!
@@ -30,6 +31,7 @@ function damage(disk: SimulatedDisk, random: SeededRandom): string {
   const path = random.pick(paths.filter((one) => one.includes(kind)))
   const bytes = Buffer.from(disk.contents(path))
   const at = random.chance(0.3) ? random.below(Math.min(200, bytes.length)) : random.below(bytes.length)
+  let companion = ''
   const ways: Record<string, () => void> = {
     flip: () => disk.corrupt(path, at, Buffer.from([bytes[at]! ^ (1 << random.below(8))])),
     scribble: () =>
@@ -43,6 +45,7 @@ function damage(disk: SimulatedDisk, random: SeededRandom): string {
       const others = Buffer.from(disk.contents(other))
       disk.install(other, bytes)
       disk.install(path, others)
+      companion = ` and ${other}`
     },
     unreadable: () =>
       disk.faults.add({
@@ -55,11 +58,11 @@ function damage(disk: SimulatedDisk, random: SeededRandom): string {
   }
   const way = random.pick(Object.keys(ways))
   ways[way]!()
-  return `${way} ${path} at ${at}`
+  return `${way} ${path}${companion} at ${at}`
 }
 
 test(`after ${count} damages of all kinds`, { timeout: 3_600_000 }, async () => {
-  for (let seed = 1; seed <= count; seed++) {
+  for (let seed = first; seed < first + count; seed++) {
     const { rig, live, dead } = await busyCopy(51, 12)
     const random = new SeededRandom(seed)
     const { disk, platform } = rig.machine
