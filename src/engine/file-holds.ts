@@ -41,7 +41,8 @@ export class FileHolds {
       if (!holds) return
       holds = false
       if (--this.#holders > 0 || this.#isOver) return
-      for (const path of this.#waiting.splice(0)) await this.#disk.remove(path)
+      // What cannot be removed now is nobody's, and goes at the next opening.
+      for (const path of this.#waiting.splice(0)) await this.#disk.remove(path).catch(() => undefined)
     }
     return { releaseLog, release }
   }
