@@ -46,6 +46,8 @@ interface Work {
   readonly command: (on: string) => string[]
   /** What must be sound in the end. */
   readonly result: string
+  /** There while it writes. */
+  readonly stage: string
   /** Whether it may be taken for made. */
   readonly isMade: (on: string) => boolean
 }
@@ -57,24 +59,28 @@ const works: Readonly<Record<string, Work>> = {
     from: damaged,
     command: (on) => ['salvage', '--dir', join(on, 'data')],
     result: 'data',
+    stage: 'data/salvage-stage',
     isMade: (on) => isSound(join(on, 'data')),
   },
   'backup to a directory': {
     from: sound,
     command: (on) => ['backup', '--no-verify', '--dir', join(on, 'data'), '--to', join(on, 'copy')],
     result: 'copy',
+    stage: 'copy/backup-stage',
     isMade: (on) => existsSync(join(on, 'copy', 'MANIFEST')),
   },
   'backup to a .tar': {
     from: sound,
     command: (on) => ['backup', '--no-verify', '--dir', join(on, 'data'), '--to', join(on, 'copy.tar')],
     result: 'copy.tar',
+    stage: 'copy.tar.stage',
     isMade: (on) => existsSync(join(on, 'copy.tar')),
   },
   restore: {
     from: archive,
     command: (on) => ['restore', '--from', join(on, 'data'), '--dir', join(on, 'new'), '--overdue', 'set-aside'],
     result: 'new',
+    stage: 'new/restore-stage',
     isMade: (on) => existsSync(join(on, 'new', 'MANIFEST')),
   },
 }
@@ -87,11 +93,12 @@ describe.each(['ext4', 'xfs'] as const)('on %s', (kind: FileSystem) => {
   const missing = rounds === 0 ? 'HOURWHEEL_POWER_CUTS is not set' : whyNoPowerCuts(kind)
   test.skipIf(missing !== undefined).each(Object.keys(works))('%s', { timeout: 3_600_000 }, async (name) => {
     await prepare()
-    const { from, command, result, isMade } = works[name]!
+    const { from, command, result, stage, isMade } = works[name]!
     const disk = new LoopDisk(kind, join(directory, `${kind}-${name.replaceAll(' ', '-')}`))
     const on = disk.mountPoint
     let made = 0
-    let longestMs = 1_500
+    /** From the first write to the end, as far as it was seen. */
+    let spanMs = 300
     try {
       for (let round = 0; round < rounds; round++) {
         clear(on)
@@ -99,11 +106,20 @@ describe.each(['ext4', 'xfs'] as const)('on %s', (kind: FileSystem) => {
         cpSync(from, source, { recursive: true })
         spawnSync('sync')
         const args = command(on).map((arg) => (from === archive && arg === join(on, 'data') ? source : arg))
-        const startedMs = performance.now()
         const child = spawn(process.execPath, [program, ...args], { stdio: 'ignore' })
-        const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()))
-        const wait = sleep(Math.random() * longestMs * 1.1)
-        await Promise.race([ended.then(() => (longestMs = performance.now() - startedMs)), wait])
+        let isOver = false
+        const ended = new Promise<void>((resolve) =>
+          child.on('exit', () => {
+            isOver = true
+            resolve()
+          }),
+        )
+        while (!isOver && !existsSync(join(on, stage))) await sleep(1)
+        const begunMs = performance.now()
+        const endMs = begunMs + Math.random() * spanMs * 1.2
+        while (!isOver && performance.now() < endMs) await sleep(1)
+        // Half of the time it lasted longer than was thought, or was over before it was seen.
+        spanMs = isOver ? Math.max(20, performance.now() - begunMs) : spanMs * 1.1
         disk.cut(round % 2 === 0)
         child.kill('SIGKILL')
         await ended
