@@ -13,7 +13,7 @@ export interface BusyDirectory {
   readonly dead: readonly ListedTask[]
 }
 
-export async function busyDirectory(seed: number, rounds = 60): Promise<BusyDirectory> {
+async function busyDirectory(seed: number, rounds = 60): Promise<BusyDirectory> {
   const rig = await Rig.open({}, { seed })
   await fill(rig, seed, rounds)
   const live = await rig.list(rig.engine.list({ state: 'pending' }))
