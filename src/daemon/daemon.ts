@@ -52,21 +52,28 @@ export interface Daemon {
 
 type Undo = () => Promise<unknown> | void
 
-export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Daemon> {
+type QueueSettingsByName = Readonly<Record<string, Omit<QueueOptions, 'payload'>>>
+
+/** `queues`: settings that hold where neither the handlers' module nor the file of settings says otherwise. */
+export async function startDaemon(
+  config: DaemonConfig,
+  log: Logger,
+  queues: QueueSettingsByName = {},
+): Promise<Daemon> {
   const undo: Undo[] = []
   try {
-    return await start(config, log, undo)
+    return await start(config, log, queues, undo)
   } catch (error) {
     for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => undefined)
     throw error
   }
 }
 
-async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<Daemon> {
+async function start(config: DaemonConfig, log: Logger, queues: QueueSettingsByName, undo: Undo[]): Promise<Daemon> {
   const tokens = new Tokens(config.tokenFile, config.tokens)
   for (const warning of await tokens.load()) log.warn(warning)
   const handlers = config.handlers === undefined ? undefined : await loadHandlers(config.handlers)
-  const base: Record<string, Omit<QueueOptions, 'payload'>> = {}
+  const base: Record<string, Omit<QueueOptions, 'payload'>> = { ...queues }
   for (const [queue, { settings }] of handlers ?? []) base[queue] = settings
 
   const startedMs = performance.now()
@@ -84,7 +91,7 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
     log,
   })
   undo.push(() => webhooks.close())
-  const settings = await openSettings(config, engine, base, webhooks, log)
+  const settings = await openSettings(config, { engine, base, webhooks, log, handled: new Set(handlers?.keys()) })
   const registered = handlers === undefined ? [] : await registerHandlers(engine, handlers)
   if (registered.length > 0) log.info({ queues: [...(handlers?.keys() ?? [])] }, 'handlers run')
 
@@ -152,10 +159,20 @@ async function start(config: DaemonConfig, log: Logger, undo: Undo[]): Promise<D
 /** A queue that has a handler of this process keeps it; its webhook waits, and the log says so. */
 function openSettings(
   { dir }: DaemonConfig,
-  engine: Engine,
-  base: Readonly<Record<string, Omit<QueueOptions, 'payload'>>>,
-  webhooks: Webhooks,
-  log: Logger,
+  {
+    engine,
+    base,
+    webhooks,
+    log,
+    handled,
+  }: {
+    readonly engine: Engine
+    readonly base: QueueSettingsByName
+    readonly webhooks: Webhooks
+    readonly log: Logger
+    /** Queues that have a handler of the start-up configuration. */
+    readonly handled: ReadonlySet<string>
+  },
 ): Promise<QueueSettingsFile> {
   return QueueSettingsFile.open({
     directory: dir,
@@ -163,7 +180,7 @@ function openSettings(
     base,
     checkWebhook: (webhook) => webhooks.check(webhook),
     changed: (queue, { webhook, concurrency }, timeoutMs) => {
-      if (webhook && Object.hasOwn(base, queue)) {
+      if (webhook && handled.has(queue)) {
         log.warn({ queue }, 'this queue has a handler in this process; its webhook is not used')
         return
       }

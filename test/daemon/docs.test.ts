@@ -1,12 +1,13 @@
 /** The commands of docs/http-api.md, as a reader pastes them; skipped where curl is missing. */
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { routes } from '../../src/protocol/routes.ts'
 import { examplesOf, root } from '../docs/markdown.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serve, temporary, type Served } from './rig.ts'
+import { serve, temporary, until, type Served } from './rig.ts'
 
 const directory = temporary()
 let daemon: Served
@@ -52,3 +53,36 @@ it('docs/http-api.md names only routes that there are', () => {
   expect(named.length).toBeGreaterThan(5)
   for (const [, method, path] of named) expect(known).toContainEqual({ method, path })
 })
+
+it.skipIf(!hasCurl)('the webhook of the README is posted', async () => {
+  const flags = ['--listen', '127.0.0.1:0', '--webhook-hosts', '127.0.0.1:*', '--drain', '0']
+  const served = await serve(['--dir', join(directory.path, 'readme'), ...flags])
+  const { code } = examplesOf('README.md').find(({ name }) => name === 'first-webhook')!
+  expect(code).toContain('127.0.0.1:7420')
+  const script = code
+    .replaceAll('127.0.0.1:7420', `127.0.0.1:${served.port}`)
+    .replaceAll('8080', String(await freePort()))
+  // The listener that it starts in the background ends with its group.
+  const shell = spawn('sh', ['-ec', `${script}\nwait`], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
+  let out = ''
+  shell.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+  try {
+    await until(() => out.includes('{"to":"ada@example.com"}'))
+    await until(async () => {
+      const { json } = await served.call('GET', '/v1/stats')
+      return (json as { total: { succeeded: number } }).total.succeeded === 1
+    })
+  } finally {
+    process.kill(-shell.pid!, 'SIGKILL')
+    await served.end()
+  }
+})
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}

@@ -18,7 +18,9 @@ beforeAll(() => {
   for (const page of ['docs/testing.md', 'docs/typed-queues.md']) {
     for (const { name, code } of examplesOf(page)) project.write(`docs/${name}.test.ts`, code)
   }
-  for (const { name, code } of examplesOf('README.md')) project.write(`${name}.mjs`, code)
+  for (const { name, language, code } of examplesOf('README.md')) {
+    if (language === 'js') project.write(`${name}.mjs`, code)
+  }
   compiled = project.compile()
 }, 120_000)
 
