@@ -46,3 +46,13 @@ export async function removeTree(disk: Disk, directory: string): Promise<void> {
   }
   await disk.removeDirectory(directory)
 }
+
+/** Makes the name of a file or directory durable. A directory above that may not be read was there before. */
+export async function syncParentOf(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/')
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+  }
+}

@@ -6,7 +6,7 @@
 import { refuse } from '../../model/errors.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile } from '../../platform/ports.ts'
-import { copyFile, removeTree } from '../../storage/copy-file.ts'
+import { copyFile, removeTree, syncParentOf } from '../../storage/copy-file.ts'
 import { encodeTarHeader, tarEnd, tarPadding } from '../../storage/tar.ts'
 
 export interface BackupTarget {
@@ -75,7 +75,7 @@ class DirectoryTarget implements BackupTarget {
 
   async finish(manifest: Uint8Array): Promise<void> {
     await this.#disk.syncDirectory(this.#path)
-    await this.#disk.syncDirectory(parentOf(this.#path))
+    await syncParentOf(this.#disk, this.#path)
     const temporary = `${this.#path}/MANIFEST.tmp`
     await writeNew(this.#disk, temporary, (file) => writeFully(file, manifest, 0))
     await this.#disk.rename(temporary, `${this.#path}/MANIFEST`)
@@ -157,7 +157,7 @@ class TarTarget implements BackupTarget {
     this.#file = undefined
     await file.close()
     await this.#disk.rename(this.#temporary, this.#path)
-    await this.#disk.syncDirectory(parentOf(this.#path))
+    await syncParentOf(this.#disk, this.#path)
   }
 
   async abandon(): Promise<void> {
@@ -181,10 +181,6 @@ async function writeNew(disk: Disk, path: string, fill: (file: DiskFile) => Prom
   } finally {
     await file.close()
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/')) || '/'
 }
 
 function taken(path: string, why: string): Error {

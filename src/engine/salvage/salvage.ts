@@ -15,7 +15,7 @@
 import { refuse } from '../../model/errors.ts'
 import { incarnationLimit } from '../../model/ids.ts'
 import type { Disk, Platform } from '../../platform/ports.ts'
-import { copyFile, removeTree } from '../../storage/copy-file.ts'
+import { copyFile, removeTree, syncParentOf } from '../../storage/copy-file.ts'
 import { filesOf, publishManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import { parseLogFileName } from '../../storage/wal/log-format.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
@@ -165,7 +165,7 @@ class Salvage {
       await copyFile(this.#forgiving, `${this.#directory}/${name}`, this.#disk, `${aside}/${name}`)
     }
     await this.#disk.syncDirectory(aside)
-    await this.#disk.syncDirectory(aside.slice(0, aside.lastIndexOf('/')) || '/')
+    await syncParentOf(this.#disk, aside)
     return aside
   }
 
