@@ -17,7 +17,7 @@ import type { QueueOptions } from '../model/typed-queues.ts'
 import type { RouteName } from '../protocol/routes.ts'
 import { isLoopback, type DaemonConfig } from './config.ts'
 import { EventFeed } from './event-feed.ts'
-import { loadHandlers, registerHandlers } from './handler-module.ts'
+import { loadHandlers } from './handler-module.ts'
 import { BodyReader } from './http/body.ts'
 import type { RouteHandler } from './http/call.ts'
 import { Dispatcher } from './http/dispatcher.ts'
@@ -31,6 +31,7 @@ import { leaseRoutes } from './routes/leases.ts'
 import { queueRoutes } from './routes/queues.ts'
 import { readingRoutes } from './routes/reading.ts'
 import { taskRoutes } from './routes/tasks.ts'
+import { ServedHandlers } from './served-handlers.ts'
 import { Tokens } from './tokens.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 
@@ -91,9 +92,10 @@ async function start(config: DaemonConfig, log: Logger, queues: QueueSettingsByN
     log,
   })
   undo.push(() => webhooks.close())
-  const settings = await openSettings(config, { engine, base, webhooks, log, handled: new Set(handlers?.keys()) })
-  const registered = handlers === undefined ? [] : await registerHandlers(engine, handlers)
-  if (registered.length > 0) log.info({ queues: [...(handlers?.keys() ?? [])] }, 'handlers run')
+  const served = new ServedHandlers(engine, handlers ?? new Map())
+  const settings = await openSettings(config, { engine, base, webhooks, log, served })
+  await served.start((queue) => settings.get(queue))
+  if (served.queues.length > 0) log.info({ queues: served.queues }, 'handlers run')
 
   const feed = new EventFeed(engine, openCount, config.eventsKept)
   undo.push(() => feed.close())
@@ -156,7 +158,7 @@ async function start(config: DaemonConfig, log: Logger, queues: QueueSettingsByN
   }
 }
 
-/** A queue that has a handler of this process keeps it; its webhook waits, and the log says so. */
+/** A queue that has a handler of this process keeps it, by its new settings; its webhook waits, and the log says so. */
 function openSettings(
   { dir }: DaemonConfig,
   {
@@ -164,14 +166,14 @@ function openSettings(
     base,
     webhooks,
     log,
-    handled,
+    served,
   }: {
     readonly engine: Engine
     readonly base: QueueSettingsByName
     readonly webhooks: Webhooks
     readonly log: Logger
-    /** Queues that have a handler of the start-up configuration. */
-    readonly handled: ReadonlySet<string>
+    /** Handlers of the start-up configuration. */
+    readonly served: ServedHandlers
   },
 ): Promise<QueueSettingsFile> {
   return QueueSettingsFile.open({
@@ -179,9 +181,12 @@ function openSettings(
     engine,
     base,
     checkWebhook: (webhook) => webhooks.check(webhook),
-    changed: (queue, { webhook, concurrency }, timeoutMs) => {
-      if (webhook && handled.has(queue)) {
-        log.warn({ queue }, 'this queue has a handler in this process; its webhook is not used')
+    changed: (queue, { webhook, concurrency, timeout }, timeoutMs) => {
+      if (served.has(queue)) {
+        if (webhook) log.warn({ queue }, 'this queue has a handler in this process; its webhook is not used')
+        served
+          .apply(queue, { concurrency, timeout })
+          .catch((error: unknown) => log.error({ err: error, queue }, 'its handler does not run by these settings'))
         return
       }
       webhooks
