@@ -68,6 +68,8 @@ export interface Served {
   logged(text: string): Promise<void>
   call(method: string, path: string, options?: CallOptions): Promise<Answer>
   signal(signal: NodeJS.Signals): void
+  /** Its exit code, once it has ended. */
+  readonly ended: Promise<number | null>
   /** Resolves to its exit code; after SIGTERM unless it has ended. */
   end(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -115,6 +117,7 @@ export async function serve(
     logged,
     call: (method, path, options) => callAt({ socketPath: socket }, method, path, options),
     signal: (signal) => child.kill(signal),
+    ended,
     end: (signal = 'SIGTERM') => {
       if (child.exitCode === null) child.kill(signal)
       return ended
