@@ -15,11 +15,11 @@
 import { refuse } from '../../model/errors.ts'
 import { incarnationLimit } from '../../model/ids.ts'
 import type { Disk, Platform } from '../../platform/ports.ts'
-import { copyFile, removeTree, syncParentOf } from '../../storage/copy-file.ts'
+import { copyFile, removeTree } from '../../storage/copy-file.ts'
 import { filesOf, publishManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import { parseLogFileName } from '../../storage/wal/log-format.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
-import { takeDirectory } from '../directory.ts'
+import { syncParents, takeDirectory } from '../directory.ts'
 import type { Loss } from '../inspect/findings.ts'
 import { surveyDirectory, type Survey } from '../inspect/survey.ts'
 import { mendLedger, type Balance } from './mended-ledger.ts'
@@ -165,7 +165,7 @@ class Salvage {
       await copyFile(this.#forgiving, `${this.#directory}/${name}`, this.#disk, `${aside}/${name}`)
     }
     await this.#disk.syncDirectory(aside)
-    await syncParentOf(this.#disk, aside)
+    await syncParents(this.#platform, aside)
     return aside
   }
 
