@@ -25,7 +25,7 @@ export class CommandFailed extends Error {
 }
 
 /** Codes that speak of the data, not of the call or the machine. */
-const dataCodes: ReadonlySet<ErrorCode> = new Set(['HW_CORRUPT', 'HW_KEY_EXISTS'])
+const dataCodes: ReadonlySet<ErrorCode> = new Set(['HW_CORRUPT', 'HW_KEY_EXISTS', 'HW_TASK_CHANGED'])
 
 /** The directory that is worked on, for hints; set once it is known. */
 const place: { dir: string | undefined } = { dir: undefined }

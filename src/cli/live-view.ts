@@ -56,7 +56,11 @@ export class LiveView {
   start(): void {
     const draw = (): void => void this.#draw().catch(() => undefined)
     this.#timer = setInterval(draw, this.#options.plain ? plainEveryMs : refreshMs)
-    if (!this.#options.plain) process.stdout.write('\u001b[?25l\u001b[2J')
+    if (!this.#options.plain) {
+      process.stdout.write('\u001b[?25l\u001b[2J')
+      // However the process ends, the cursor is seen again.
+      process.on('exit', () => process.stdout.write('\u001b[?25h'))
+    }
     draw()
   }
 

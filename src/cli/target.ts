@@ -119,6 +119,9 @@ export async function onDaemon<T>(options: TargetOptions, work: (client: Client)
 }
 
 async function onClient<T>({ url, socket, token }: Target, work: (client: Client) => Promise<T>): Promise<T> {
+  if (token !== undefined && url !== undefined && isOpenToOthers(url)) {
+    say(`note: ${url} is not encrypted, and the token goes over it; use https`)
+  }
   const { connect } = await import('../client/connect.ts')
   const client: Client = connect({ url, socket, token })
   try {
@@ -126,6 +129,13 @@ async function onClient<T>({ url, socket, token }: Target, work: (client: Client
   } finally {
     await client.close({ drain: 0 })
   }
+}
+
+/** Plain HTTP to another machine. */
+function isOpenToOthers(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'http:' && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
 }
 
 /** From this many log files on a command waits until there are few: each opening begins one. */

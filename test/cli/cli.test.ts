@@ -69,6 +69,17 @@ describe('on a terminal', () => {
     expect(plain).toMatch(/^id +fires +state +attempt +queue +payload/m)
     expect(plain).not.toContain('\u001b[')
   })
+
+  it.skipIf(!hasScript)('run redraws a screen, and leaves the cursor as it was', () => {
+    writeFileSync(join(directory, 'handlers.js'), 'export const quick = () => {}\n')
+    writeFileSync(join(directory, 'tasks.ndjson'), '{"queue":"quick","delay":0}\n')
+    const args = ['--handlers', join(directory, 'handlers.js'), '--input', join(directory, 'tasks.ndjson')]
+    const shown = onTerminal({}, 'run', '--dir', join(directory, 'live'), ...args, '--until-empty')
+    expect(shown).toMatch(/hourwheel {2}\S+live {2}opened in \d+ ms/)
+    expect(shown).toContain('pending by hour, the next three days:')
+    expect(shown.lastIndexOf('\u001b[?25h')).toBeGreaterThan(shown.lastIndexOf('\u001b[?25l'))
+    expect(shown).toContain('stopped after 1 attempts')
+  })
 })
 
 it('what is opened many times stays small', async () => {

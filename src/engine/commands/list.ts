@@ -71,11 +71,16 @@ async function pageKeys(core: Core, filter: Filter, after: Key, count: number): 
   const { tiers, ledger } = core
   const { table } = tiers
   const keys: Key[] = []
+  // The last of the page as it was when it was cut: what comes after it need not be looked at, or sorted.
+  let last: Key | undefined
   const offer = (at: number, id: number): void => {
     if (at < after.at || (at === after.at && id <= after.id)) return
     if (at < filter.fromAt || at > filter.toAt) return
+    if (last !== undefined && (at > last.at || (at === last.at && id > last.id))) return
     keys.push({ at, id })
-    if (keys.length >= count * 8) cut(keys, count)
+    if (keys.length < count * 8) return
+    cut(keys, count)
+    last = keys[count - 1]
   }
   if (filter.state !== 'dead') {
     for (let row = 0; row < table.capacity; row++) {
