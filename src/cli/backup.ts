@@ -1,40 +1,50 @@
-/** hourwheel backup: a copy of a data directory that no engine has open, to a directory or one .tar file. */
+/** hourwheel backup: a copy of a data directory, or of a running daemon, to a directory or one .tar file. */
 
 import type { Command } from 'commander'
 import { backup, verify } from '../engine/offline.ts'
+import type { BackupReport } from '../model/hourwheel.ts'
 import { CommandFailed, exitCode } from './failures.ts'
 import { onClosed } from './offline-command.ts'
 import { clean, grouped, print, printJson } from './output.ts'
 import { Progress } from './progress.ts'
+import { onDaemon, resolveTarget, withTarget, type TargetOptions } from './target.ts'
 
-interface Options {
-  readonly dir: string
+interface Options extends TargetOptions {
   readonly to: string
   readonly verify: boolean
   readonly json?: boolean
 }
 
 const mebibyte = 1 << 20
-const running = 'the backup() of the engine that has it open, which need not stop for it; or stop that process'
+const running =
+  'hourwheel backup --socket or --url of the daemon that has it open, or backup() of the engine: it need not stop for that'
 
 const examples = `
 Examples:
   $ hourwheel backup --dir ./data --to /backup/monday
   $ hourwheel backup --dir ./data --to /backup/monday.tar
+  $ hourwheel backup --socket ./data/hourwheel.sock --to monday.tar
 
-The target must not be there yet, or be an empty directory. It is read again afterwards, unless --no-verify says otherwise.
-To back up a running engine call its backup().`
+Of a directory: the target must not be there yet, or be empty. It is read again afterwards, unless --no-verify says otherwise.
+Of a daemon, which goes on meanwhile: a name in the directory that it was started with (--backup-dir); it has to be verified
+where that is.`
 
 export function addBackupCommand(program: Command): void {
-  program
-    .command('backup')
-    .description('copy a data directory to another one, or to a .tar file')
-    .requiredOption('--dir <directory>', 'the data directory, which no engine has open')
-    .requiredOption('--to <path>', 'an empty or new directory, or a new file that ends in .tar')
+  withTarget(
+    program.command('backup').description('copy a data directory, or a running daemon, to a directory or a .tar file'),
+  )
+    .requiredOption('--to <path>', 'an empty or new directory, or a new file that ends in .tar; of a daemon its name')
     .option('--no-verify', 'do not read the copy again')
     .option('--json', 'answer as JSON')
     .addHelpText('after', examples)
-    .action(async ({ dir, to, verify: isVerified, json = false }: Options) => {
+    .action(async ({ to, verify: isVerified, json = false, ...options }: Options) => {
+      const { dir } = resolveTarget(options)
+      if (dir === undefined) {
+        const report = await onDaemon(options, (client) => client.backup(to))
+        if (json) printJson({ ...report, verified: false })
+        else print(clean(`${sizeOf(report)}, in ${report.to}`))
+        return
+      }
       const progress = new Progress(!json)
       try {
         const shown = (bytes: number): void => progress.show(`copied ${grouped(Math.floor(bytes / mebibyte))} MiB`)
@@ -42,14 +52,15 @@ export function addBackupCommand(program: Command): void {
         if (isVerified) await check(to, progress)
         progress.end()
         if (json) printJson({ ...report, verified: isVerified })
-        else {
-          const size = `${(report.bytes / mebibyte).toFixed(1)} MiB`
-          print(clean(`${grouped(report.files)} files, ${size}, in ${to}${isVerified ? ', verified' : ''}`))
-        }
+        else print(clean(`${sizeOf(report)}, in ${to}${isVerified ? ', verified' : ''}`))
       } finally {
         progress.end()
       }
     })
+}
+
+function sizeOf({ files, bytes }: BackupReport): string {
+  return `${grouped(files)} files, ${(bytes / mebibyte).toFixed(1)} MiB`
 }
 
 async function check(to: string, progress: Progress): Promise<void> {

@@ -8,6 +8,7 @@ import type { Hourwheel } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
 import type {
   AckInput,
+  BackupReport,
   CalendarHour,
   CancelAnswer,
   Closed,
@@ -47,6 +48,8 @@ import { answerOf, type Answer, type Request, type Transport } from './transport
 
 /** Tasks of one page; a listing asks for the next when it gets there. */
 const pageTasks = 250
+/** How long a backup may take. */
+const backupMsMax = 3_600_000
 
 export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
   readonly #transport: Transport
@@ -237,6 +240,18 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
   /** Replaces them, durably; what is left out has its default. */
   setSettings(queue: string, settings: object): Promise<Readonly<Record<string, unknown>>> {
     return this.#post('putSettings', { queue: checkQueueName(queue) }, settings) as Promise<Record<string, unknown>>
+  }
+
+  /** Backs the daemon up while it goes on, into its directory for backups, under this name; resolves once that is complete. */
+  async backup(name: string): Promise<BackupReport> {
+    this.#assertOpen()
+    const request = {
+      route: 'backup',
+      path: pathOf('backup'),
+      body: JSON.stringify({ name }),
+      waitMs: backupMsMax,
+    } as const
+    return (await this.#call(request)).body as BackupReport
   }
 
   /** Stops: handlers get `drain` (default 10 s) to end. What the daemon does goes on. Idempotent. */

@@ -3,7 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { builtEngine, hourwheel, objectsOf, scratch } from './hourwheel.ts'
+import { builtEngine, hourwheel, objectsOf, scratch, start } from './hourwheel.ts'
 
 const directory = scratch()
 const dir = join(directory, 'data')
@@ -133,6 +133,26 @@ describe('a directory in use', () => {
     } finally {
       await engine.close()
     }
+  })
+})
+
+describe('a running daemon', () => {
+  it('is backed up under a name, into its directory for backups', async () => {
+    mkdirSync(at('backups'))
+    const socket = at('d.sock')
+    const daemon = start(['serve', '--dir', at('served'), '--socket', socket, '--backup-dir', at('backups')])
+    try {
+      while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(hourwheel(['schedule', 'q', '--in', '3d', '--socket', socket]).code).toBe(0)
+      const made = hourwheel(['backup', '--socket', socket, '--to', 'monday.tar'])
+      expect(made).toMatchObject({ code: 0, err: '' })
+      expect(made.out).toContain(join(at('backups'), 'monday.tar'))
+      expect(hourwheel(['backup', '--socket', socket, '--to', '../elsewhere'])).toMatchObject({ code: 2, out: '' })
+    } finally {
+      daemon.child.kill('SIGTERM')
+      await daemon.ended
+    }
+    expect(hourwheel(['verify', '--dir', join(at('backups'), 'monday.tar')]).out).toContain('1 live tasks')
   })
 })
 
