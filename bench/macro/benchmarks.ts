@@ -10,6 +10,7 @@ import { schedule } from './schedule.ts'
 import { storm } from './storm.ts'
 import { threadsBenchmark } from './threads.ts'
 import { verifyBenchmark } from './verify.ts'
+import { webhooks } from './webhooks.ts'
 
 export const benchmarks: Readonly<Record<string, Benchmark>> = {
   schedule,
@@ -21,4 +22,5 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
   threads: threadsBenchmark,
   verify: verifyBenchmark,
   http,
+  webhooks,
 }

@@ -71,7 +71,18 @@ describe('small benchmarks', () => {
 })
 
 describe('benchmarks of the whole engine', () => {
-  it.concurrent.each(['schedule', 'fire', 'memory', 'far', 'storm', 'backlog', 'threads', 'verify', 'http'])(
+  it.concurrent.each([
+    'schedule',
+    'fire',
+    'memory',
+    'far',
+    'storm',
+    'backlog',
+    'threads',
+    'verify',
+    'http',
+    'webhooks',
+  ])(
     '%s answers whole rows',
     async (name) => {
       const rows = await rowsOf('bench-macro.mjs', name)
