@@ -127,6 +127,21 @@ describe('bodies', () => {
     expect(await answerTo(chunked + chunk + chunk)).toMatch(/^HTTP\/1\.1 413 [^]*HW_BODY_TOO_LARGE/u)
   })
 
+  it('are asked for only when they are wanted', async () => {
+    const body = '{"queue":"others","delay":"1d"}'
+    const head = (bytes: number): string =>
+      `POST /v1/tasks HTTP/1.1\r\nhost: l\r\nexpect: 100-continue\r\ncontent-length: ${bytes}\r\n\r\n`
+    const wanted = open()
+    wanted.socket.write(head(body.length))
+    await until(() => wanted.text.startsWith('HTTP/1.1 100 '))
+    wanted.socket.write(body)
+    await until(() => wanted.text.includes('HTTP/1.1 201 '))
+    const unwanted = open()
+    unwanted.socket.write(head(2_000_000))
+    await until(() => unwanted.isClosed)
+    expect(unwanted.text).toMatch(/^HTTP\/1\.1 413 /u)
+  })
+
   it('that many send at once and never end leave room for others, and memory is bounded', async () => {
     const before = residentMiB()
     const head =

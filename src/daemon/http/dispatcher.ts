@@ -25,17 +25,20 @@ export interface DispatcherParts {
   readonly isDraining: () => boolean
 }
 
-/** Requests of one connection. */
+/** Requests of one connection, kept with its socket: a map of sockets would cost the garbage collector. */
 interface Line {
   last: ServerResponse
   waiting: number
 }
+const lineOf: unique symbol = Symbol('line')
+type Lined = Socket & { [lineOf]?: Line }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 /** A key of 256 bytes of UTF-8, each escaped. */
 const parameterLengthMax = 1_024
 const pipelinedMax = 16
+const discardedBytesMax = 67_108_864
 const largeBytesMin = 65_536
 /** Routes whose answers may be large, with what is set aside for one while it is being made. */
 const largeRoutes: ReadonlyMap<string, number> = new Map<RouteName, number>([
@@ -51,7 +54,6 @@ const requestIdForm = /^[A-Za-z0-9._-]{1,64}$/u
 export class Dispatcher {
   readonly #parts: DispatcherParts
   readonly #router: makeRouter.Instance<makeRouter.HTTPVersion.V1>
-  readonly #lines: WeakMap<Socket, Line> = new WeakMap()
   #requests = 0
   #unsentBytes = 0
 
@@ -67,9 +69,9 @@ export class Dispatcher {
   /** Handles requests that come through a listener with this gate. */
   listener(gate: Gate): (request: IncomingMessage, response: ServerResponse) => void {
     return (request, response) => {
-      const { socket } = request
-      const line = this.#lines.get(socket)
-      if (line === undefined) this.#lines.set(socket, { last: response, waiting: 0 })
+      const socket = request.socket as Lined
+      const line = socket[lineOf]
+      if (line === undefined) socket[lineOf] = { last: response, waiting: 0 }
       else if (line.last.writableFinished || line.last.destroyed) line.last = response
       else {
         this.#inTurn(line, gate, request, response)
@@ -173,8 +175,7 @@ export class Dispatcher {
     if (response.destroyed || response.headersSent) return
     const asked = request.headers['x-request-id']
     if (typeof asked === 'string' && requestIdForm.test(asked)) response.setHeader('x-request-id', asked)
-    // What is left of a body that was refused is not waited for.
-    if (hasUnreadBody(request) || this.#parts.isDraining()) response.setHeader('connection', 'close')
+    if (mustClose(request) || this.#parts.isDraining()) response.setHeader('connection', 'close')
     const bytes = send(response, reply)
     if (bytes < largeBytesMin) return
     this.#unsentBytes += bytes
@@ -209,9 +210,13 @@ function shownPath(path: string): string {
   return path.length > 80 ? `${path.slice(0, 80)}...` : path
 }
 
-/** A request without a body is not yet complete when its handler begins. */
-function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
-  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+/**
+ * What is left of a body that was refused is received and thrown away, so that its sender comes to read the answer; the time a
+ * request may take is the limit. Unless it is endless, or will not be sent because it was asked about first.
+ */
+function mustClose({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false
+  return headers.expect !== undefined || Number(headers['content-length'] ?? 0) > discardedBytesMax
 }
 
 function tooMuchUnsent(): HourwheelError {
