@@ -13,6 +13,7 @@ import { clean, colors, grouped } from './output.ts'
 const refreshMs = 500
 const plainEveryMs = 2_000
 const notesMax = 8
+const lastFiredMax = 2
 const blocks = ' ▁▂▃▄▅▆▇█'
 /** Two hours a column. */
 const chartColumns = 36
@@ -33,6 +34,7 @@ export class LiveView {
   readonly #engine: Engine
   readonly #options: LiveViewOptions
   readonly #notes: string[] = []
+  readonly #lastFired: string[] = []
   readonly #startedAt = Date.now()
   #timer: NodeJS.Timeout | undefined
   #fired = 0
@@ -47,9 +49,11 @@ export class LiveView {
         if (note !== undefined) this.note(...note)
       })
     }
-    engine.on('fired', ({ attempt }) => {
+    engine.on('fired', ({ id, queue, attempt, lateMs }) => {
       this.#fired++
       if (attempt > 1) this.#retried++
+      this.#lastFired.unshift(clean(`${queue} ${id} ${Math.round(lateMs)} ms late`))
+      this.#lastFired.length = Math.min(this.#lastFired.length, lastFiredMax)
     })
   }
 
@@ -111,6 +115,8 @@ export class LiveView {
       '',
       `  pending by hour, the next three days:  ${chart(calendar)}`,
       `  later: ${later(calendar)}`,
+      '',
+      `  last fired: ${this.#lastFired.join(', ')}`,
       '',
       ...this.#notes.map((note) => `  ${note}`),
       '',
