@@ -107,7 +107,7 @@ function handlerOf(url: URL, queue: string, value: unknown, defaults: HandlerDef
   const inThreads = module !== undefined || threads !== undefined
   return {
     handler: inThreads ? { module: moduleOf(url, queue, module) } : (handler as Handler),
-    options: defined({ ...rest, concurrency, threads: fitting(threads, concurrency, options) }) as ModuleOptions,
+    options: defined({ ...rest, concurrency, threads: fitting(threads, concurrency, options) }),
     settings,
   }
 }

@@ -48,7 +48,7 @@ export class ServedHandlers {
     try {
       for (const queue of this.#handlers.keys()) await this.apply(queue, settingsOf(queue))
     } catch (error) {
-      await Promise.all([...this.#served.values()].map(({ handle }) => handle?.stop()))
+      for (const { handle } of this.#served.values()) await handle?.stop()
       throw error
     }
   }

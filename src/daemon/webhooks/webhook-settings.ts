@@ -30,7 +30,7 @@ export interface WebhookView extends Omit<Webhook, 'secrets'> {
   readonly newSecret?: string | undefined
 }
 
-export const webhookDefaults = {
+const webhookDefaults = {
   timeoutMs: 15_000,
   connectTimeoutMs: 5_000,
   concurrency: 10,
