@@ -25,6 +25,8 @@ test('payloads are typed by the queues that the daemon has', async () => {
     wheel.handle('email', (task) => expectTypeOf(task).toEqualTypeOf<Task<{ to: string; copies: number }>>()),
   ]
   expect(calls).toBeTypeOf('function')
-  expectTypeOf(() => wheel.lease('email')).returns.resolves.toEqualTypeOf<LeasedTask<{ to: string; copies: number }>[]>()
+  expectTypeOf(() => wheel.lease('email')).returns.resolves.toEqualTypeOf<
+    LeasedTask<{ to: string; copies: number }>[]
+  >()
   await wheel.close()
 })
