@@ -135,6 +135,10 @@ describe.each(subjects)('%s', (_name, open) => {
       outcome: 'replaced',
     })
     expect(await wheel.get({ queue, key: 'k' })).toMatchObject({ id, payload: 3, fireAt: at })
+    const { generation } = (await wheel.get(id)) as { generation: number }
+    const guarded = { ...task, payload: 4, onConflict: 'replace', ifGeneration: generation } as const
+    expect(await wheel.schedule(guarded)).toMatchObject({ id, outcome: 'replaced', generation: generation + 1 })
+    await expect(wheel.schedule(guarded)).rejects.toMatchObject({ code: 'HW_TASK_CHANGED', outcome: 'not done' })
     await wheel.cancel(id)
     expect(await wheel.schedule(task)).toMatchObject({ id, outcome: 'kept', state: 'ended' })
   })
