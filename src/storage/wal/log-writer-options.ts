@@ -3,6 +3,7 @@
 import type { Clock, Disk, Random } from '../../platform/ports.ts'
 import type { LogBlocks } from './frame-builder.ts'
 import type { LogFilesOptions } from './log-files.ts'
+import type { FlightOptions } from './log-flight.ts'
 import { alignUp } from './log-format.ts'
 import type { LogFileInfo, LogListener } from './log.ts'
 
@@ -61,4 +62,9 @@ export function filesOptionsOf(options: LogWriterOptions): Omit<LogFilesOptions,
     chunkBytes: options.fillChunkBytes ?? 256 * 1024,
     recycledMax: options.recycledFilesMax ?? 2,
   }
+}
+
+/** What is asked of the flight, with its defaults. */
+export function flightOptionsOf(options: LogWriterOptions): Pick<FlightOptions, 'clock' | 'lazySyncMs' | 'framesMax'> {
+  return { clock: options.clock, lazySyncMs: options.lazySyncMs ?? 5, framesMax: options.framesInFlightMax ?? 4 }
 }

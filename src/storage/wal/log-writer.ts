@@ -4,8 +4,8 @@
  * Invariants
  * - Space is reserved before a record is begun, in the file in use and the files ready behind it. 'new' never takes the
  *   last `reserveBytes` of that. Room for a seal or clean mark is always kept.
- * - An open frame is sent off when nothing is under way, when what was under way has landed, or when it has grown to
- *   `dispatchBytes`. A group is never divided.
+ * - An open frame is sent off when nothing is under way, when what was under way has landed, when it has grown to
+ *   `dispatchBytes`, or, if someone waits for its write, when nothing is being written. A group is never divided.
  * - Every file begins with a head and ends with a seal, each alone in its frame.
  * - After a failure nothing is begun, written or reported.
  *
@@ -33,7 +33,7 @@ import {
 import type { AppendPurpose, Log, LogFileInfo, LogStats } from './log.ts'
 import { LogProgress } from './log-progress.ts'
 import { LogSpace } from './log-space.ts'
-import { filesOptionsOf, type LogWriterOptions } from './log-writer-options.ts'
+import { filesOptionsOf, flightOptionsOf, type LogWriterOptions } from './log-writer-options.ts'
 
 export class LogWriter implements Log {
   appendedLsn: number
@@ -78,12 +78,13 @@ export class LogWriter implements Log {
     })
     this.#flight = new LogFlight(
       {
-        clock,
-        lazySyncMs: options.lazySyncMs ?? 5,
-        framesMax: options.framesInFlightMax ?? 4,
+        ...flightOptionsOf(options),
         listener: {
           open: (file) => this.#files.open(file),
-          progress: () => this.#landed(),
+          progress: () => {
+            this.#dispatch()
+            this.#progress.report()
+          },
           synced: (frame) => this.#frameSynced(frame),
           letGo: (block) => options.blocks.letGo(block),
           failed: (error, file) => this.#fail(error, file.name),
@@ -318,11 +319,6 @@ export class LogWriter implements Log {
     if (this.#flight.busy && !(this.#isUrgent && !this.#flight.writing)) return
     this.#isUrgent = false
     this.#closeFrame('records')
-  }
-
-  #landed(): void {
-    this.#dispatch()
-    this.#progress.report()
   }
 
   #frameSynced(frame: Frame): void {
