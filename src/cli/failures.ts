@@ -6,6 +6,7 @@
  *     2  it could not be done: wrong usage, directory in use, no connection, disk full
  */
 
+import { existsSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { HourwheelError, type ErrorCode } from '../model/errors.ts'
 import { colors } from './output.ts'
@@ -63,7 +64,13 @@ export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefi
   const dir = place.dir === undefined ? '--dir <directory>' : `--dir ${place.dir}`
   switch (code) {
     case 'HW_DIRECTORY_LOCKED':
-      return `the same command on the process that has it open: --socket ${place.dir ?? '<directory>'}/hourwheel.sock, or its --url`
+      return hintForLocked(place.dir)
+    case 'HW_DIRECTORY_UNUSABLE':
+      return `hourwheel doctor ${dir}`
+    case 'HW_DISK_FAILED':
+      return `the system's log (dmesg), then hourwheel verify ${dir}`
+    case 'HW_HANDLER_INVALID':
+      return 'hourwheel run --help, which shows what a module of handlers looks like'
     case 'HW_UNREACHABLE':
       return 'hourwheel serve --dir <directory>, if none runs; or --dir, if nobody has the directory open'
     case 'HW_UNAUTHORIZED':
@@ -86,4 +93,12 @@ export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefi
     default:
       return undefined
   }
+}
+
+/** A daemon listens in its directory unless it was told otherwise. */
+function hintForLocked(dir: string | undefined): string {
+  const socket = `${dir ?? '<directory>'}/hourwheel.sock`
+  return dir !== undefined && existsSync(socket)
+    ? `the same command with --socket ${socket} instead of --dir`
+    : 'again when that process has ended; or let hourwheel serve own the directory, and use --socket'
 }
