@@ -13,6 +13,7 @@ import { hourMs } from '../model/units.ts'
 import type { Platform } from '../platform/ports.ts'
 import { segmentFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import { checkListing, loadManifest } from '../storage/manifest/manifest.ts'
+import { readAheadDisk } from '../storage/read-ahead-disk.ts'
 import { verifySegment } from '../storage/segments/segment-verify.ts'
 import { readSnapshot } from '../storage/snapshot/snapshot.ts'
 import { inspectLog } from '../storage/wal/wal-recovery.ts'
@@ -170,7 +171,7 @@ class Verifier {
   /** Damage in one segment does not keep the others from being verified. */
   async #verifySegment(meta: SegmentMeta, deadLeft: Set<number>): Promise<void> {
     try {
-      const { damage } = await verifySegment(this.#platform.disk, this.#directory, meta, (entry) => {
+      const { damage } = await verifySegment(readAheadDisk(this.#platform.disk), this.#directory, meta, (entry) => {
         const { homeHour, ordinal, placeHour, lsn, queue } = entry
         if (meta.kind === 'dead') {
           const id = packId(homeHour, ordinal)

@@ -11,6 +11,7 @@ import { decodeId, encodeId, homeHourOf, ordinalOf, packId } from '../../model/i
 import { hourMs } from '../../model/units.ts'
 import type { Disk, Platform } from '../../platform/ports.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
+import { readAheadDisk } from '../../storage/read-ahead-disk.ts'
 import { segmentFileName, snapshotFileName } from '../../storage/file-meta.ts'
 import type { Manifest } from '../../storage/manifest/manifest.ts'
 import type { CursorEntry } from '../../storage/segments/segment-cursor.ts'
@@ -77,7 +78,8 @@ class Inspector {
     this.#directory = directory
     this.#options = options
     this.#onLine = onLine
-    this.#disk = forgivingDisk(disk, (path, offset, bytes) => this.#unreadable.push({ path, offset, bytes }))
+    const forgiving = forgivingDisk(disk, (path, offset, bytes) => this.#unreadable.push({ path, offset, bytes }))
+    this.#disk = readAheadDisk(forgiving)
     if (options.id === undefined) return
     const decoded = decodeId(options.id)
     if (decoded === undefined) throw refuse('HW_INVALID_REF', `'${options.id}' is not an id: ids have 14 characters`)

@@ -19,6 +19,7 @@ import { copyFile, removeTree } from '../../storage/copy-file.ts'
 import { filesOf, publishManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import { parseLogFileName } from '../../storage/wal/log-format.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
+import { readAheadDisk } from '../../storage/read-ahead-disk.ts'
 import { syncParents, takeDirectory } from '../directory.ts'
 import type { Loss } from '../inspect/findings.ts'
 import { surveyDirectory, type Survey } from '../inspect/survey.ts'
@@ -81,11 +82,12 @@ class Salvage {
     this.#disk = platform.disk
     this.#directory = directory
     this.#options = options
-    this.#forgiving = forgivingDisk(platform.disk, (path, offset, bytes) => {
+    const forgiving = forgivingDisk(platform.disk, (path, offset, bytes) => {
       const file = path.slice(path.lastIndexOf('/') + 1)
       if (this.#unreadable.some((loss) => loss.file === file && loss.offset === offset)) return
       this.#unreadable.push({ file, offset, what: `the disk cannot read ${bytes} bytes` })
     })
+    this.#forgiving = readAheadDisk(forgiving)
   }
 
   async run(): Promise<SalvageReport> {

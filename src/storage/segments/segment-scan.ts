@@ -126,15 +126,18 @@ async function scanByIndex(
   const cursor = segment.cursor(undefined, { readAheadBytes })
   let entries = 0
   try {
-    while (cursor.needsFill || cursor.current !== undefined) {
+    for (const { hour } of segment.hours) {
       if (cursor.needsFill) await cursor.fill()
-      if (cursor.current === undefined) continue
-      entries++
-      const wait = onEntry(cursor.current, cursor.blockOffset)
-      if (wait !== undefined) await wait
-      cursor.advance()
+      // While the cursor holds the file: otherwise it would be opened anew for each.
+      if (withDirectories) await segment.directory(hour)
+      while (cursor.current?.hour === hour) {
+        entries++
+        const wait = onEntry(cursor.current, cursor.blockOffset)
+        if (wait !== undefined) await wait
+        cursor.advance()
+        if (cursor.needsFill) await cursor.fill()
+      }
     }
-    if (withDirectories) for (const { hour } of segment.hours) await segment.directory(hour)
   } finally {
     await cursor.close()
     await segment.close()
