@@ -29,6 +29,8 @@ export class ReadTasks {
   readonly #core: Core
   readonly #isBatch: boolean
   #read: Map<number, { version: string; source: TaskBytes }> | undefined
+  /** While a batch is recorded: those that were near may be sent to the disk by what it brings in. */
+  #held: Map<number, TaskBytes> | undefined
 
   constructor(core: Core, of: 'one' | 'batch') {
     this.#core = core
@@ -37,6 +39,8 @@ export class ReadTasks {
 
   /** Undefined when the task has to be read, again. */
   get(id: number): TaskBytes | undefined {
+    const held = this.#held?.get(id)
+    if (held !== undefined) return held
     const { tiers, lookup } = this.#core
     const row = tiers.rowOf(homeHourOf(id), ordinalOf(id))
     const near = row < 0 ? undefined : lookup.near(row)
@@ -55,10 +59,21 @@ export class ReadTasks {
     if (source !== undefined) this.#set(id, version, source)
   }
 
+  /** Its bytes stay at hand until `release`, whatever becomes of its row. */
+  hold(id: number, { bytes, at }: TaskBytes): void {
+    this.#held ??= new Map()
+    this.#held.set(id, { bytes: Buffer.from(bytes.subarray(at, readBody(bytes, at).end)), at: 0 })
+  }
+
+  release(): void {
+    this.#held = undefined
+  }
+
   /** The newest record is a version of this task. Holds until the log goes on to another block. */
   written(id: number): void {
-    const { lookup, recorder } = this.#core
-    if (this.#isBatch) this.#set(id, lookup.versionOf(id), recorder.writtenBytes())
+    if (!this.#isBatch) return
+    this.#held ??= new Map()
+    this.#held.set(id, this.#core.recorder.writtenBytes())
   }
 
   #set(id: number, version: string, source: TaskBytes): void {

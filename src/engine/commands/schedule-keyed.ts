@@ -98,6 +98,7 @@ async function readAll(core: Core, tasks: ReadTasks, ids: readonly number[]): Pr
 }
 
 function attemptMany(core: Core, batch: readonly EncodedInput[], tasks: ReadTasks): Step<Receipt[]> | undefined {
+  tasks.release()
   const plan = planOf(core, batch, tasks)
   if (plan.kind !== 'ready') return plan
   if (core.keys.table.isFull || !core.log.beginGroup(batch.length, plan.bytes, 'new')) return undefined
@@ -117,6 +118,7 @@ function attemptMany(core: Core, batch: readonly EncodedInput[], tasks: ReadTask
     }
   } finally {
     core.log.endGroup()
+    tasks.release()
   }
   return { kind: 'done', answer }
 }
@@ -167,6 +169,7 @@ function planOf(
         const source = tasks.get(holder.id)
         if (source === undefined) unread.push(holder.id)
         else {
+          tasks.hold(holder.id, source)
           const body = readBody(source.bytes, source.at)
           most = Math.max(most, body.end - source.at + putExtraBytes)
         }
