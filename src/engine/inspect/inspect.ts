@@ -21,6 +21,7 @@ import { ledgerLines } from './ledger-lines.ts'
 import { eachRecord } from './log-survey.ts'
 import { entryLine, recordLine, type Line, type LineNames } from './record-lines.ts'
 import { surveyDirectory, type Survey, type SurveyedSegment } from './survey.ts'
+import { Unreadable } from './unreadable.ts'
 
 /** One line: where it is, what it is, and what it says. */
 export type InspectLine = Line
@@ -72,13 +73,13 @@ class Inspector {
   #where: string | undefined
   #survey!: Survey
   #names!: LineNames
-  readonly #unreadable: { path: string; offset: number; bytes: number }[] = []
+  readonly #unreadable = new Unreadable()
 
   constructor(disk: Disk, directory: string, options: InspectOptions, onLine: OnLine) {
     this.#directory = directory
     this.#options = options
     this.#onLine = onLine
-    const forgiving = forgivingDisk(disk, (path, offset, bytes) => this.#unreadable.push({ path, offset, bytes }))
+    const forgiving = forgivingDisk(disk, (path, offset, bytes) => this.#unreadable.add(path, offset, bytes))
     this.#disk = readAheadDisk(forgiving)
     if (options.id === undefined) return
     const decoded = decodeId(options.id)
@@ -110,8 +111,8 @@ class Inspector {
       await this.#damage(step.file)
       await step.show()
     }
-    for (const { path, offset, bytes } of this.#unreadable) {
-      await this.#emit({ file: nameIn(path), offset, kind: 'damage', what: 'the disk cannot read it', bytes })
+    for (const { file: name, offset, what } of this.#unreadable.losses()) {
+      await this.#emit({ file: name, offset, kind: 'damage', what })
     }
     const state = await this.#verdict()
     return { lines: this.#lines, damaged: this.#damaged, state }
@@ -275,10 +276,6 @@ class Inspector {
     if (line.kind === 'damage') this.#damaged++
     return this.#onLine(line)
   }
-}
-
-function nameIn(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 function instant(ms: number): string {

@@ -23,6 +23,7 @@ import { readAheadDisk } from '../../storage/read-ahead-disk.ts'
 import { syncParents, takeDirectory } from '../directory.ts'
 import type { Loss } from '../inspect/findings.ts'
 import { surveyDirectory, type Survey } from '../inspect/survey.ts'
+import { Unreadable } from '../inspect/unreadable.ts'
 import { mendLedger, type Balance } from './mended-ledger.ts'
 import { sift, type Sifted } from './sift.ts'
 import { writeAnew, type Written } from './write-anew.ts'
@@ -74,7 +75,7 @@ class Salvage {
   readonly #disk: Disk
   readonly #directory: string
   readonly #options: SalvageOptions
-  readonly #unreadable: Loss[] = []
+  readonly #unreadable = new Unreadable()
   readonly #forgiving: Disk
 
   constructor(platform: Platform, directory: string, options: SalvageOptions) {
@@ -82,11 +83,8 @@ class Salvage {
     this.#disk = platform.disk
     this.#directory = directory
     this.#options = options
-    const forgiving = forgivingDisk(platform.disk, (path, offset, bytes) => {
-      const file = path.slice(path.lastIndexOf('/') + 1)
-      if (this.#unreadable.some((loss) => loss.file === file && loss.offset === offset)) return
-      this.#unreadable.push({ file, offset, what: `the disk cannot read ${bytes} bytes` })
-    })
+    const unreadable = this.#unreadable
+    const forgiving = forgivingDisk(platform.disk, (path, offset, bytes) => unreadable.add(path, offset, bytes))
     this.#forgiving = readAheadDisk(forgiving)
   }
 
@@ -141,7 +139,7 @@ class Salvage {
       deadLetters: sifted.found.dead.size,
       segmentsKept: sifted.segments.filter(({ fate }) => fate === 'stays').length,
       segmentsWritten: sifted.segments.filter(({ fate }) => fate === 'written anew').length,
-      losses: [...survey.losses, ...sifted.losses, ...this.#unreadable],
+      losses: [...survey.losses, ...sifted.losses, ...this.#unreadable.losses()],
     }
   }
 
