@@ -139,8 +139,8 @@ function isOpenToOthers(url: string): boolean {
 }
 
 /** From this many log files on a command waits until there are few: each opening begins one. */
-const logFilesMany = 16
-const logFilesFew = 6
+const logFilesMany = 10
+const logFilesFew = 5
 const tidyMsMax = 10_000
 
 /** Lets checkpoints take in what many short commands have left, which would make each opening longer. */

@@ -19,7 +19,8 @@ port.on('message', async ({ args, env }) => {
   process.stderr.write = (text) => ((said.err += text), true)
   process.stdout.removeAllListeners('error')
   // Another query: it is evaluated anew, with what it imports as it was.
-  await import(`${program}?${count++}`)
+  count += 1
+  await import(`${program}?${count}`)
   port.postMessage({ code: process.exitCode ?? 0, ...said })
   Atomics.store(done, 0, 1)
   Atomics.notify(done, 0)
