@@ -13,7 +13,7 @@ import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import type { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { busyCopy } from './damaged-rig.ts'
 
-const count = Number(process.env['HOURWHEEL_DAMAGES'] ?? 20)
+const count = Number(process.env['HOURWHEEL_DAMAGES'] ?? 12)
 const first = Number(process.env['HOURWHEEL_DAMAGES_FROM'] ?? 1)
 
 const place = ({ id }: Pick<ListedTask, 'id'>): string => {
