@@ -27,14 +27,15 @@ export interface KeyedTask extends EncodedInput {
 /** Bytes of tasks that are only on disk, as they were read; in a batch also of those that it has just written. */
 export class ReadTasks {
   readonly #core: Core
-  readonly #isBatch: boolean
+  /** A batch waits for the view of keys before it begins, never in the middle. */
+  readonly isBatch: boolean
   #read: Map<number, { version: string; source: TaskBytes }> | undefined
   /** While a batch is recorded: those that were near may be sent to the disk by what it brings in. */
   #held: Map<number, TaskBytes> | undefined
 
   constructor(core: Core, of: 'one' | 'batch') {
     this.#core = core
-    this.#isBatch = of === 'batch'
+    this.isBatch = of === 'batch'
   }
 
   /** Undefined when the task has to be read, again. */
@@ -71,7 +72,7 @@ export class ReadTasks {
 
   /** The newest record is a version of this task. Holds until the log goes on to another block. */
   written(id: number): void {
-    if (!this.#isBatch) return
+    if (!this.isBatch) return
     this.#held ??= new Map()
     this.#held.set(id, this.#core.recorder.writtenBytes())
   }
@@ -113,7 +114,10 @@ export function decide(core: Core, task: KeyedTask, tasks: ReadTasks, holder: Ho
 /** A new task, whatever its key names. `runningId` is the task that loses the key to it. */
 export function create(core: Core, task: EncodedTask, tasks: ReadTasks, runningId?: number): Decision {
   const { recorder, keys } = core
-  if (keys.table.isFull || recorder.fresh(task.queue, task.fireAt, task.payload, task.extras) === 0) {
+  if (
+    (keys.table.isFull && !tasks.isBatch) ||
+    recorder.fresh(task.queue, task.fireAt, task.payload, task.extras) === 0
+  ) {
     return { kind: 'full' }
   }
   const { freshHomeHour, freshOrdinal } = recorder
@@ -141,7 +145,8 @@ function change(core: Core, task: KeyedTask, tasks: ReadTasks, id: number, sourc
       : ({ cause: 'reschedule', attempt: body.attempt, extras: body.extrasBytes() } as const)
   const leftHour = core.lookup.placeHourOf(id)
   const version = { ...next, fireAt, generation }
-  if (core.keys.table.isFull || core.recorder.nextVersion(row, source, 'pending', leftHour, version, 'new') === 0) {
+  const mustWait = core.keys.table.isFull && !tasks.isBatch
+  if (mustWait || core.recorder.nextVersion(row, source, 'pending', leftHour, version, 'new') === 0) {
     return { kind: 'full' }
   }
   tasks.written(id)
