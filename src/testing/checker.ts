@@ -38,6 +38,11 @@ export class Checker extends KeyChecks {
     for (const [queue, known] of this.paused) this.paused.set(queue, { paused: known.paused, open: 0 })
   }
 
+  /** Dead letters as far as is known, the newest version of each. */
+  mayBeDead(): TaskModel[] {
+    return [...this.byId.values()].filter(({ now }) => now.allows(state.dead))
+  }
+
   /** The last instant up to a limit at which a task may be due. */
   lastFireAt(limitMs: number): number {
     let last = 0

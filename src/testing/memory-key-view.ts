@@ -84,7 +84,8 @@ export class MemoryKeyStores {
   }
 
   contents(path: string): Contents {
-    return this.#contents.get(path)!
+    // A process that is over may still look, into what was removed.
+    return this.#contents.get(path) ?? none
   }
 
   /** Puts contents in place some time later; never, when the process of `life` is over by then. */

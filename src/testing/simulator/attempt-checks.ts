@@ -7,6 +7,13 @@ import type { AttemptModel, Submission, TaskModel, TaskSpec } from './task-model
 /** Leases lost with the process after which a task is a dead letter. */
 export const lossesMax = 10
 
+interface TaskEvent {
+  readonly id: string
+  readonly attempt?: number
+  readonly reason?: string
+  readonly retryAt?: number | undefined
+}
+
 export class AttemptChecks extends CheckerCore {
   started(seen: SeenStart): AttemptModel | undefined {
     this.firings++
@@ -109,7 +116,8 @@ export class AttemptChecks extends CheckerCore {
     this.settleTime(task)
     attempt.outcome = outcome
     this.running.delete(attempt)
-    if (!isNewest) return
+    // Of one that was replaced it says nothing.
+    if (!isNewest || task.now.states === state.replaced) return
     if (outcome === 'ok') {
       task.may((belief) => {
         // In this life it has succeeded; when its time was up, or the engine closes, that is not sure.
@@ -139,6 +147,7 @@ export class AttemptChecks extends CheckerCore {
     // It was extended.
     if (this.clock.nowMs() < attempt.deadlineMs) return
     attempt.overdue = true
+    if (attempt.task.now.states === state.replaced) return
     this.journal.note(attempt.task.spec.tag, `attempt ${attempt.number} is out of time`)
     this.#failed(attempt, 'failed', undefined)
   }
@@ -183,12 +192,19 @@ export class AttemptChecks extends CheckerCore {
     }
   }
 
+  /** Whom an event is about: it may be a moment behind the call that replaced the task. */
+  #taskOf(name: string, { id, attempt = 0, retryAt }: TaskEvent): TaskModel | undefined {
+    const newest = this.byId.get(id)
+    if (name !== 'attemptFailed') return newest
+    for (let task = newest; task !== undefined; task = task.predecessor) {
+      if (failedSo(task, attempt, retryAt)) return task
+    }
+    return newest
+  }
+
   /** A durable event of the engine about an attempt or a task. */
-  event(name: string, event: { id: string; attempt?: number; reason?: string; retryAt?: number | undefined }): void {
-    let task = this.byId.get(event.id)
-    // It may be a moment behind the call that replaced it.
-    const before = task?.predecessor
-    if (name === 'attemptFailed' && before !== undefined && !task!.since.attempts.has(event.attempt!)) task = before
+  event(name: string, event: TaskEvent): void {
+    const task = this.#taskOf(name, event)
     if (task === undefined) {
       // An untagged task, or one that ended before anyone knew its id.
       this.journal.note('', `event ${name} ${event.id}`)
@@ -238,17 +254,29 @@ export class AttemptChecks extends CheckerCore {
         const { attempt: number = 0, retryAt } = event
         if (!task.since.attempts.has(number)) this.violate('attempts', task, `attempt ${number} failed, says an event`)
         if (retryAt === undefined) break
-        const isItsRetry = ({ failedAttempt, fromAt, toAt }: Candidate): boolean =>
-          failedAttempt === number && fromAt <= retryAt && retryAt <= toAt
-        if (!task.since.candidates.some(isItsRetry)) this.violate('retry time', task, `tried again at ${retryAt}`)
+        if (
+          !failedSo(task, number, retryAt) &&
+          task.since.candidates.some(({ failedAttempt }) => failedAttempt === number)
+        )
+          this.violate('retry time', task, `tried again at ${retryAt}`)
         task.known((belief) => {
           belief.states &= ~state.absent
           belief.candidates = belief.candidates.map((candidate) =>
-            isItsRetry(candidate) ? { ...candidate, fromAt: retryAt, toAt: retryAt } : candidate,
+            isRetry(candidate, number, retryAt) ? { ...candidate, fromAt: retryAt, toAt: retryAt } : candidate,
           )
         })
         break
       }
     }
   }
+}
+
+/** Whether the attempt may have failed, to be tried again at this instant. */
+function failedSo({ since }: TaskModel, attempt: number, retryAt: number | undefined): boolean {
+  if (!since.attempts.has(attempt)) return false
+  return retryAt === undefined || since.candidates.some((candidate) => isRetry(candidate, attempt, retryAt))
+}
+
+function isRetry({ failedAttempt, fromAt, toAt }: Candidate, attempt: number, retryAt: number): boolean {
+  return failedAttempt === attempt && fromAt <= retryAt && retryAt <= toAt
 }

@@ -146,7 +146,7 @@ export class CheckerCore {
   }
 
   /** The engine may go by another clock than the wall's, or did until a moment ago. */
-  protected get clockIsDoubtful(): boolean {
+  get clockIsDoubtful(): boolean {
     return this.aheadMs !== undefined || this.clock.nowMs() < this.#releasedMs + 2_000
   }
 

@@ -12,6 +12,7 @@ export class Disturbances {
   readonly #machine: SimulatedMachine
   readonly #checker: Checker
   readonly #random: SeededRandom
+  readonly #keysPath: string
   /** The clock is ahead of what the engine may trust, by so much. */
   #aheadMs = 0
   /** Ten years: stays untrusted over a stop. */
@@ -26,7 +27,8 @@ export class Disturbances {
   /** The largest wall clock that the engine had no reason to doubt. */
   #believedMax = -Infinity
 
-  constructor(machine: SimulatedMachine, checker: Checker, random: SeededRandom) {
+  constructor(machine: SimulatedMachine, checker: Checker, random: SeededRandom, keysPath: string) {
+    this.#keysPath = keysPath
     this.#machine = machine
     this.#checker = checker
     this.#random = random
@@ -184,6 +186,10 @@ export class Disturbances {
     const random = this.#random
     this.diskIsFull = false
     this.#checker.answersMayWait = false
+    if (random.chance(0.06)) {
+      this.#machine.keys.remove(this.#keysPath)
+      this.#checker.viewLost()
+    }
     if (this.#aheadMs > 0) {
       if (random.chance(0.5)) this.#repair()
       return
@@ -205,6 +211,7 @@ export class Disturbances {
   }
 
   #step(ms: number): void {
+    this.#checker.sampleWall()
     if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())
     this.#machine.clock.step(ms)
     if (this.#aheadMs === 0) this.#believedMax = Math.max(this.#believedMax, this.#machine.clock.wallMs())

@@ -156,7 +156,7 @@ export class KeyChecks extends KeyVersions {
     const [other] = fitting
     if (other === undefined || fitting.length > 1) return []
     if (isOf !== state.live) this.#assertRemembered(call, task, other)
-    if (other.id === undefined) this.learnId(other, id, true)
+    if (other.id === undefined) this.learnNewId(other, id)
     return []
   }
 
@@ -186,6 +186,7 @@ export class KeyChecks extends KeyVersions {
       if (belief.generationMax >= generationsUnknown) belief.generationMax += generation - generationsUnknown
     })
     if (versions.length === 1) {
+      other!.maybeReplaced = true
       other!.known((belief) => {
         belief.states = state.replaced
       })
@@ -325,6 +326,22 @@ export class KeyChecks extends KeyVersions {
   }
 
   // Lives and scans
+
+  /**
+   * The view of keys is lost between two lives: keys of those that have ended are forgotten, and one that went on without its key
+   * may have it again when the other has ended.
+   */
+  viewLost(): void {
+    this.journal.note('', 'the view of keys is lost')
+    for (const task of [...this.book.values()].flat()) {
+      if (task.now.states !== state.live) task.wallMin = -Infinity
+      if (task.now.named !== named.no) continue
+      task.maybeUnnamed = true
+      task.may((belief) => {
+        belief.named |= named.yes
+      })
+    }
+  }
 
   /** What was open will not be answered. */
   protected forgetCalls(): void {

@@ -36,14 +36,17 @@ export class KeyVersions extends LeaseChecks {
    * under way has no id yet; then these are all it may be.
    */
   protected versions(task: TaskModel, id: string, generation: number = Infinity): readonly TaskModel[] {
-    let found = this.byId.get(id)
     // It is among them only where the call is made again.
     const isRepeated = this.callOf.get(task)?.windows.has(task) === true
-    if (found === task && !isRepeated) found = task.predecessor
-    while (found?.predecessor !== undefined && generation < (found.generationFirst ?? 0)) found = found.predecessor
-    const known = found === undefined ? [] : [found]
-    // It was started, and its receipt is behind: it may be the one before.
-    if (found?.predecessor !== undefined && found.generationFirst === undefined) known.push(found.predecessor)
+    const found = this.byId.get(id)
+    const known: TaskModel[] = []
+    // One that was started before its receipt may have begun with any generation: then those before it may be meant as well.
+    for (let version = found; version !== undefined; version = version.predecessor) {
+      const { generationFirst } = version
+      const mayBe = generationFirst === undefined || generation >= generationFirst
+      if (mayBe && (version !== task || isRepeated)) known.push(version)
+      if (mayBe && generationFirst !== undefined) break
+    }
     const { queue, key } = task.spec
     const coming = this.tasksWith(queue, key!).filter((other) => {
       const mayBe = found === undefined || mayReplace(other, found) || mayReplace(found, other)

@@ -7,7 +7,6 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Receipt } from '../../model/hourwheel.ts'
 import { HourwheelError } from '../../model/errors.ts'
 import type { Checker } from '../checker.ts'
-import { state } from './belief.ts'
 import type { TaskCall } from './call-checks.ts'
 import { Handling } from './handling.ts'
 import { Pulling } from './pulling.ts'
@@ -233,7 +232,7 @@ export class Life implements LifeSide {
 
   #redriveOrPurge(): void {
     const { random, checker } = this.world
-    const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead) && task.id !== undefined)
+    const dead = checker.mayBeDead()
     if (dead.length === 0) return
     const kind = random.chance(0.7) ? 'redrive' : 'purge'
     const chosen = random.pick(dead)
@@ -276,7 +275,7 @@ export class Life implements LifeSide {
 
   redriveAll(): void {
     const { checker } = this.world
-    const dead = [...checker.tasks.values()].filter((task) => task.now.allows(state.dead))
+    const dead = checker.mayBeDead()
     const calls = checker.deadCalled('redrive', dead)
     void this.engine.deadLetters.redrive({}).then(() => checker.deadAnswered(calls, 'redrive'))
   }

@@ -164,7 +164,7 @@ export class Pulling {
     let delayMs: number | undefined
     const kind = random.below(6)
     if (kind === 0) input.delay = delayMs = random.pick([0, 10, 2_000, 3_600_000])
-    else if (kind === 1) {
+    else if (kind === 1 && !checker.clockIsDoubtful) {
       delayMs = random.below(10_000)
       input.retryAt = machine.platform.clock.wallMs() + delayMs
     } else if (kind === 2) input.dead = true

@@ -90,7 +90,7 @@ class Simulation {
       nextTag: 1,
       calls: 0,
     }
-    this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'))
+    this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'), '/data/keys.mdb')
   }
 
   result(): SimulationResult {
