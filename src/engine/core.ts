@@ -13,6 +13,7 @@ import type { Platform } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Admission } from './admission.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import type { LogBodies } from './log-bodies.ts'
 import type { Merger } from './merger.ts'
 import type { Events } from './events.ts'
 import type { Exclusive } from './exclusive.ts'
@@ -37,6 +38,7 @@ export interface Core {
   readonly log: Log
   readonly recorder: Recorder
   readonly lookup: TaskLookup
+  readonly bodies: LogBodies
   readonly segments: SegmentSet
   readonly keys: KeyHolders
   readonly admission: Admission

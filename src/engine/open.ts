@@ -312,6 +312,7 @@ async function compose(
     log,
     recorder,
     lookup,
+    bodies,
     segments,
     keys,
     admission,

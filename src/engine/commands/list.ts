@@ -13,8 +13,11 @@ import { tier } from '../../wheel/task-table.ts'
 import { whenDurable, type Core } from '../core.ts'
 import { told } from '../lifecycle.ts'
 import { viewOf } from '../views.ts'
+import { ListedBodies } from './listed-bodies.ts'
 
-const pageTasks = 256
+/** Pages grow while a listing goes on: each looks through all rows, and opens the segments of its hours again. */
+const pageTasksMin = 256
+const pageTasksMax = 4_096
 const fields = ['queue', 'state', 'from', 'to', 'cursor', 'limit']
 
 interface Filter {
@@ -35,12 +38,14 @@ export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<L
   if (filter === undefined) return
   let after = parseCursor(input.cursor)
   let left = limit
-  while (left > 0) {
+  for (let pageTasks = pageTasksMin; left > 0; pageTasks = Math.min(pageTasks * 2, pageTasksMax)) {
     core.assertOpen()
-    const keys = await told(pageKeys(core, filter, after, Math.min(left, pageTasks)))
+    const bodies = new ListedBodies(core)
+    const keys = await told(pageKeys(core, filter, after, Math.min(left, pageTasks), bodies))
+    await told(bodies.readFromLog(keys.map(({ id }) => id)))
     for (const key of keys) {
       after = key
-      const view = await told(viewAt(core, key, filter))
+      const view = await told(viewAt(core, key, filter, bodies))
       if (view === undefined) continue
       left--
       yield view
@@ -49,7 +54,7 @@ export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<L
   }
 }
 
-async function viewAt(core: Core, key: Key, filter: Filter): Promise<ListedTask | undefined> {
+async function viewAt(core: Core, key: Key, filter: Filter, bodies: ListedBodies): Promise<ListedTask | undefined> {
   const homeHour = homeHourOf(key.id)
   const ordinal = ordinalOf(key.id)
   for (;;) {
@@ -57,7 +62,8 @@ async function viewAt(core: Core, key: Key, filter: Filter): Promise<ListedTask 
     const state = core.ledger.stateOf(homeHour, ordinal)
     const wanted = state !== 'missing' && state !== 'ended' && (filter.state === undefined || filter.state === state)
     if (!wanted) return undefined
-    const source = state === 'dead' ? await core.lookup.dead(key.id) : await core.lookup.live(key.id)
+    const source =
+      state === 'dead' ? await core.lookup.dead(key.id) : (bodies.of(key.id) ?? (await core.lookup.live(key.id)))
     if (source === 'damaged') return undefined
     // It changed its place while it was being read: look again.
     if (source === undefined || core.ledger.stateOf(homeHour, ordinal) !== state) continue
@@ -67,7 +73,7 @@ async function viewAt(core: Core, key: Key, filter: Filter): Promise<ListedTask 
 }
 
 /** The next keys (orderAt, id) after one, of rows, segments and dead letters together. */
-async function pageKeys(core: Core, filter: Filter, after: Key, count: number): Promise<Key[]> {
+async function pageKeys(core: Core, filter: Filter, after: Key, count: number, bodies: ListedBodies): Promise<Key[]> {
   const { tiers, ledger } = core
   const { table } = tiers
   const keys: Key[] = []
@@ -97,13 +103,20 @@ async function pageKeys(core: Core, filter: Filter, after: Key, count: number): 
   }
   cut(keys, count)
   if (filter.state === 'dead' || filter.state === 'leased') return keys
-  await offerSegments(core, filter, after, keys, count)
+  await offerSegments(core, filter, after, keys, count, bodies)
   cut(keys, count)
   return keys
 }
 
 /** Adds keys from segments, hour by hour, until the page is full of keys at or before the hour reached. */
-async function offerSegments(core: Core, filter: Filter, after: Key, keys: Key[], count: number): Promise<void> {
+async function offerSegments(
+  core: Core,
+  filter: Filter,
+  after: Key,
+  keys: Key[],
+  count: number,
+  bodies: ListedBodies,
+): Promise<void> {
   const { ledger, segments, tiers } = core
   const fromHour = hourOf(Math.max(0, after.at, filter.fromAt))
   const hours = [...ledger.hours.values()]
@@ -126,7 +139,9 @@ async function offerSegments(core: Core, filter: Filter, after: Key, keys: Key[]
         // A row of this very version came after the rows were looked through: it was promoted meanwhile.
         const row = tiers.rowOf(entry.homeHour, entry.ordinal)
         if (row >= 0 && tiers.table.lsn[row] !== entry.lsn) continue
-        keys.push({ at: entry.orderAt, id: packId(entry.homeHour, entry.ordinal) })
+        const id = packId(entry.homeHour, entry.ordinal)
+        keys.push({ at: entry.orderAt, id })
+        bodies.add(id, entry, hour)
         found++
       }
     } finally {
