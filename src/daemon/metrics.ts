@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Engine } from '../model/engine.ts'
 import type { QueueStats, Stats } from '../model/hourwheel.ts'
 import type { RouteName } from '../protocol/routes.ts'
+import { RequestTimes } from './request-times.ts'
 
 /** No queue can be called so. */
 const otherQueues = '_other'
@@ -38,9 +39,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #parts: MetricsParts
   readonly #gauges = new Map<string, Gauge>()
-  readonly #requests: Counter
-  readonly #requestSeconds: Histogram
-  readonly #routes = new Map<string, { answers: Float64Array; timed: { observe: (seconds: number) => void } }>()
+  readonly #times = new RequestTimes()
   readonly #accepted: Counter
   readonly #ended: Counter
   readonly #syncs: Counter
@@ -51,19 +50,6 @@ export class Metrics {
     this.#parts = parts
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
-    this.#requests = new Counter({
-      name: 'hourwheel_http_requests_total',
-      help: 'Requests answered, by route and class of status',
-      labelNames: ['route', 'status'],
-      registers,
-    })
-    this.#requestSeconds = new Histogram({
-      name: 'hourwheel_http_request_seconds',
-      help: 'From the head of a request to its answer, by route; waiting for tasks is included',
-      labelNames: ['route'],
-      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30],
-      registers,
-    })
     this.#accepted = new Counter({
       name: 'hourwheel_tasks_accepted_total',
       help: 'Tasks accepted over the life of the directory',
@@ -94,23 +80,16 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** An answer has been sent. Counted here, and told when asked for. */
+  /** An answer has been sent. */
   answered(name: RouteName | 'none', status: number, tookMs: number): void {
-    let figures = this.#routes.get(name)
-    if (figures === undefined) {
-      figures = { answers: new Float64Array(6), timed: this.#requestSeconds.labels(name) }
-      this.#routes.set(name, figures)
-    }
-    figures.answers[Math.floor(status / 100)]!++
-    figures.timed.observe(tookMs / 1_000)
+    this.#times.add(name, status, tookMs)
   }
 
   async text(): Promise<string> {
     const stats = await this.#parts.engine.stats()
     this.#readQueues(stats)
-    this.#readRequests()
     await this.#readGauges(stats)
-    return this.#registry.metrics()
+    return `${await this.#registry.metrics()}\n${this.#times.text()}`
   }
 
   #countEvents(registers: Registry[]): void {
@@ -177,15 +156,6 @@ export class Metrics {
     this.#gauge('webhook_openings', 'How often its breaker has opened', ['queue'])
     this.#gauge('webhook_serving', 'Whether tasks are sent to the webhook of a queue', ['queue'])
     this.#gauge('event_readers', 'Clients that listen to events')
-  }
-
-  #readRequests(): void {
-    this.#requests.reset()
-    for (const [route, { answers }] of this.#routes) {
-      for (const [hundreds, count] of answers.entries()) {
-        if (count > 0) this.#requests.inc({ route, status: `${hundreds}xx` }, count)
-      }
-    }
   }
 
   #readQueues({ queues }: Stats): void {

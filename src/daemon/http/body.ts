@@ -33,43 +33,48 @@ export class BodyReader {
     if (length !== undefined && Number(length) > bytesMax) throw tooLarge(bytesMax)
   }
 
-  /** The whole body. Rejects when it is too large, when memory is short, and when the sender goes away. */
-  read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      let first: Buffer | undefined
-      let chunks: Buffer[] | undefined
-      let bytes = 0
-      let paidBytes = 0
-      let isOver = false
-      // Listeners stay where they are: taking them off costs more than all the rest.
-      const end = (error: HourwheelError): void => {
-        isOver = true
-        this.#usedBytes -= paidBytes
-        reject(error)
+  /**
+   * Calls `done` with the whole body, or `failed` when it is too large, when memory is short, or when the sender goes away; once.
+   * No promise, and listeners stay where they are: either would cost more than all the rest for a small body.
+   */
+  read(
+    request: IncomingMessage,
+    bytesMax: number,
+    done: (body: Buffer) => void,
+    failed: (error: HourwheelError) => void,
+  ): void {
+    let first: Buffer | undefined
+    let chunks: Buffer[] | undefined
+    let bytes = 0
+    let paidBytes = 0
+    let isOver = false
+    const end = (error: HourwheelError): void => {
+      isOver = true
+      this.#usedBytes -= paidBytes
+      failed(error)
+    }
+    request.on('data', (chunk: Buffer) => {
+      if (isOver) return
+      bytes += chunk.length
+      if (bytes > bytesMax) return end(tooLarge(bytesMax))
+      const over = bytes - freeBytes - paidBytes
+      if (over > 0) {
+        if (this.#usedBytes + over > this.#budgetBytes) return end(overloaded())
+        this.#usedBytes += over
+        paidBytes += over
       }
-      request.on('data', (chunk: Buffer) => {
-        if (isOver) return
-        bytes += chunk.length
-        if (bytes > bytesMax) return end(tooLarge(bytesMax))
-        const over = bytes - freeBytes - paidBytes
-        if (over > 0) {
-          if (this.#usedBytes + over > this.#budgetBytes) return end(overloaded())
-          this.#usedBytes += over
-          paidBytes += over
-        }
-        if (first === undefined) first = chunk
-        else if (chunks === undefined) chunks = [first, chunk]
-        else chunks.push(chunk)
-      })
-      request.on('end', () => {
-        if (isOver) return
-        isOver = true
-        this.#usedBytes -= paidBytes
-        resolve(chunks === undefined ? (first ?? none) : Buffer.concat(chunks, bytes))
-      })
-      request.on('close', () => {
-        if (!isOver) end(refuse('HW_REQUEST_TIMEOUT', 'the body ended before it was complete'))
-      })
+      if (first === undefined) first = chunk
+      else if (chunks === undefined) chunks = [first, chunk]
+      else chunks.push(chunk)
+    })
+    request.on('end', () => {
+      if (isOver) return
+      isOver = true
+      this.#usedBytes -= paidBytes
+      done(chunks === undefined ? (first ?? none) : Buffer.concat(chunks, bytes))
+    })
+    request.on('close', () => {
+      if (!isOver) end(refuse('HW_REQUEST_TIMEOUT', 'the body ended before it was complete'))
     })
   }
 }

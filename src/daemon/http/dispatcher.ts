@@ -165,7 +165,7 @@ export class Dispatcher {
       const bytesMax = route.body === 'batch' ? batchBodyBytesMax : bodyBytesMax
       this.#parts.bodies.check(request, bytesMax)
       if (request.headers.expect !== undefined) response.writeContinue()
-      this.#parts.bodies.read(request, bytesMax).then(run, failed)
+      this.#parts.bodies.read(request, bytesMax, run, failed)
     } catch (error) {
       failed(error)
     }
