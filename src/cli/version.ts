@@ -1,10 +1,16 @@
-/** The version of this package, from its package.json. */
+/** The version of this package, from its package.json: the nearest one above that has its name. */
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export function packageVersion(): string {
-  const text = readFileSync(join(fileURLToPath(import.meta.url), '../../../package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
+  for (let directory = dirname(fileURLToPath(import.meta.url)); ; directory = dirname(directory)) {
+    const path = join(directory, 'package.json')
+    if (existsSync(path)) {
+      const { name, version } = JSON.parse(readFileSync(path, 'utf8')) as { name?: string; version?: string }
+      if (name === 'hourwheel' && version !== undefined) return version
+    }
+    if (dirname(directory) === directory) return 'unknown'
+  }
 }
