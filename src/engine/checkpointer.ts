@@ -38,6 +38,10 @@ import { Turn } from './turn.ts'
 /** Hours are retired once they are this far in the past and nothing live is filed under them. */
 const retireAfterHours = 24
 
+/** So many sealed log files beyond those that are kept may be left at a stop; what else there is may take so long. */
+const filesPiledMax = 6
+const catchUpMsMax = 5_000
+const catchUpLookMs = 20
 /** How long a checkpoint that found the disk full waits before it tries again. */
 const fullDiskPauseMs = 1_000
 
@@ -103,10 +107,19 @@ export class Checkpointer {
       })
   }
 
-  /** Checkpoints until at most `sealedFilesMax` sealed files are left. */
-  async runUntil(sealedFilesMax: number): Promise<void> {
-    while (this.#running !== undefined) await this.#running
-    await this.#run(sealedFilesMax)
+  /**
+   * Before a stop: engines that are open only briefly give each of their checkpoints up, so when very many log files have piled up
+   * some are made now, as far as time and disk allow. Does not fail.
+   */
+  async catchUp(): Promise<void> {
+    const { clock } = this.#parts.platform
+    const untilMs = clock.monotonicMs() + catchUpMsMax
+    const filesMax = this.#parts.sealedFilesMax + filesPiledMax
+    this.poke()
+    while (this.#running !== undefined && this.#oldest(filesMax) !== undefined) {
+      if (this.diskFull || clock.monotonicMs() >= untilMs) return
+      await this.#pause(catchUpLookMs)
+    }
   }
 
   /** Sets space aside for a checkpoint on a full disk. */
@@ -136,7 +149,7 @@ export class Checkpointer {
         this.diskFull = true
         this.#parts.mayFit()
         await job.discard(this.#parts.directory)
-        if (!(await this.#reserve.release())) await this.#pause()
+        if (!(await this.#reserve.release())) await this.#pause(fullDiskPauseMs)
       }
     }
   }
@@ -146,8 +159,8 @@ export class Checkpointer {
     if (this.#stopped) throw new Error('the engine stops, so this checkpoint is given up; nothing is lost by it')
   }
 
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#parts.platform.clock.setTimer(fullDiskPauseMs, resolve))
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.platform.clock.setTimer(ms, resolve))
   }
 
   #oldest(sealedFilesMax: number): LogFileInfo | undefined {

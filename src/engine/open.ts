@@ -353,6 +353,7 @@ async function compose(
       return dispatcher.drain(drainMs)
     },
     async close() {
+      await checkpointer.catchUp()
       await stop()
       admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
       await keyTable.close()

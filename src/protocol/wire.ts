@@ -8,7 +8,7 @@
 
 import { refuse } from '../model/errors.ts'
 import type { ErrorOutcome } from '../model/errors.ts'
-import type { LeasedTask, ListedTask, TaskInput, TaskView } from '../model/hourwheel.ts'
+import type { LeasedTask, ListedTask, TaskInput } from '../model/hourwheel.ts'
 
 /** A task in a request: `payload` is JSON data (in msgpack also bytes), or `payloadBase64` has the bytes. */
 export interface WireTask extends Omit<TaskInput, 'at' | 'expiresAt'> {
@@ -20,7 +20,6 @@ export interface WireTask extends Omit<TaskInput, 'at' | 'expiresAt'> {
 /** An answer whose payload, if it is bytes, is `payloadBase64`. */
 export type Wired<T> = Omit<T, 'payload'> & { readonly payload?: unknown; readonly payloadBase64?: string | undefined }
 
-export type WireView = Wired<TaskView>
 export type WireListed = Wired<ListedTask>
 export type WireLeased = Wired<LeasedTask>
 
