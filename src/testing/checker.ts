@@ -131,12 +131,16 @@ export class Checker extends KeyChecks {
 
   /** What may have lived on under its id has never been. */
   #notReplaced(task: TaskModel, id: string): void {
-    for (let later = this.byId.get(id); later !== undefined && later !== task; later = later.predecessor) {
+    let later = this.byId.get(id)
+    while (later !== undefined && later !== task) {
+      const before: TaskModel | undefined = later.predecessor
       this.byId.set(id, task)
       later.id = undefined
+      later.predecessor = undefined
       later.known((belief) => {
         belief.states = state.absent
       })
+      later = before
     }
   }
 

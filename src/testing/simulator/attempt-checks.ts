@@ -196,10 +196,13 @@ export class AttemptChecks extends CheckerCore {
   #taskOf(name: string, { id, attempt = 0, retryAt }: TaskEvent): TaskModel | undefined {
     const newest = this.byId.get(id)
     if (name !== 'attemptFailed') return newest
+    let found: TaskModel | undefined
     for (let task = newest; task !== undefined; task = task.predecessor) {
-      if (failedSo(task, attempt, retryAt)) return task
+      if (!failedSo(task, attempt, retryAt) || task.failuresHeard.has(attempt)) continue
+      // Of an attempt with the same number the older one comes first.
+      found = task
     }
-    return newest
+    return found ?? newest
   }
 
   /** A durable event of the engine about an attempt or a task. */
@@ -252,6 +255,7 @@ export class AttemptChecks extends CheckerCore {
       }
       case 'attemptFailed': {
         const { attempt: number = 0, retryAt } = event
+        task.failuresHeard.add(number)
         if (!task.since.attempts.has(number)) this.violate('attempts', task, `attempt ${number} failed, says an event`)
         if (retryAt === undefined) break
         if (

@@ -239,6 +239,7 @@ export class CallChecks extends AttemptChecks {
       if (kind === 'redrive') {
         task.redrives++
         task.endedBy = undefined
+        task.failuresHeard.clear()
         task.maybeUnnamed = true
         task.openRedrives.add(call)
       }

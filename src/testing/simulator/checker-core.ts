@@ -168,7 +168,7 @@ export class CheckerCore {
 
   protected learnId(task: TaskModel, id: string, durable: boolean): void {
     const other = this.byId.get(id)
-    if (other !== undefined && other !== task && mayReplace(task, other)) task.predecessor = other
+    if (other !== undefined && other !== task && mayReplace(task, other)) putBefore(task, other)
     else if (other !== undefined && other !== task) {
       // An id that was seen but never became durable may be given again after a crash.
       if (durable && other.submission.status === 'accepted') {
@@ -190,7 +190,7 @@ export class CheckerCore {
       return
     }
     while (first.predecessor !== undefined) first = first.predecessor
-    first.predecessor = task
+    putBefore(first, task)
     task.id = id
   }
 
@@ -239,6 +239,12 @@ export class CheckerCore {
     if (!belief.attempts.has(attempt)) this.violate('attempts', task, `${where}: attempt ${attempt}`)
     if (!belief.allowsGeneration(generation)) this.violate('generations', task, `${where}: generation ${generation}`)
   }
+}
+
+/** `other` had the id of `task` before it; unless it is known to have come later. */
+export function putBefore(task: TaskModel, other: TaskModel | undefined): void {
+  for (let one = other; one !== undefined; one = one.predecessor) if (one === task) return
+  task.predecessor = other
 }
 
 /** Whether `task` may live on under the id of `other`. */

@@ -5,7 +5,7 @@
 
 import type { KeyRef } from '../../model/hourwheel.ts'
 import { state } from './belief.ts'
-import { mayReplace } from './checker-core.ts'
+import { mayReplace, putBefore } from './checker-core.ts'
 import type { KeyCall } from './key-calls.ts'
 import { LeaseChecks } from './lease-checks.ts'
 import type { TaskModel } from './task-model.ts'
@@ -64,8 +64,8 @@ export class KeyVersions extends LeaseChecks {
       return
     }
     while (later.predecessor !== undefined && later.predecessor !== other) later = later.predecessor
-    later.predecessor = task
-    task.predecessor = other
+    putBefore(task, other)
+    putBefore(later, task)
     task.id = id
   }
 

@@ -93,6 +93,8 @@ export class TaskModel {
   readonly successors: Submission[] = []
   /** The largest fence of any attempt. */
   fence = 0
+  /** Attempts of which an event has said that they failed; begins anew when it may have been redriven. */
+  readonly failuresHeard: Set<number> = new Set()
   /** How often it may have been redriven. */
   redrives = 0
   /** Redrives of it that are under way. */
