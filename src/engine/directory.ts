@@ -5,8 +5,7 @@ import type { DirectoryLock, Platform } from '../platform/ports.ts'
 
 /** Names that may be in a directory that was never opened to the end, or that others put beside our files. */
 const harmless = /^(?:LOCK|lost\+found|quarantine|.*\.tmp)$/u
-const ours =
-  /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|keys\.mdb(?:-lock)?|queue-settings\.json)$/u
+const ours = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|keys\.mdb(?:-lock)?|queue-settings\.json)$/u
 
 /**
  * The daemon's settings of queues (daemon/queue-settings.ts): a file that the engine leaves alone. A copy of the directory takes
