@@ -29,6 +29,8 @@ import type { DeliveryEvents, Settlement } from './settlement.ts'
 
 /** How often a closing engine looks whether its attempts have ended. */
 const drainLookMs = 20
+/** So many attempts that have started are dropped at once from the line of those that wait. */
+const startedKeptMax = 1_024
 
 export interface DispatcherParts {
   readonly clock: Clock
@@ -226,6 +228,10 @@ export class Dispatcher implements Answers {
     }
     if (from === starting.length) {
       this.#starting = []
+      from = 0
+    } else if (from >= startedKeptMax) {
+      // There may always be some that wait: what has started must not be kept until there are none.
+      starting.splice(0, from)
       from = 0
     }
     this.#startingFrom = from
