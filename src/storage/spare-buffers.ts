@@ -10,6 +10,17 @@ const keptBytesMax = 48 << 20
 
 const roundBytes = 1 << 20
 
+/** Memory that can grow is mapped by itself: what the heap of C would keep goes back to the system. (It has no type here yet.) */
+const Memory = SharedArrayBuffer as unknown as new (
+  bytes: number,
+  options: { maxByteLength: number },
+) => SharedArrayBuffer
+
+function mapped(bytesMin: number): Buffer {
+  const bytes = Math.ceil(bytesMin / roundBytes) * roundBytes
+  return Buffer.from(new Memory(bytes, { maxByteLength: bytes }))
+}
+
 class SpareBuffers {
   readonly #spare: Buffer[] = []
   #keptBytes = 0
@@ -22,8 +33,7 @@ class SpareBuffers {
       if (length >= bytesMin && (best < 0 || length < this.#spare[best]!.length)) best = at
     }
     // Rounded, so that what is needed next time, a little more perhaps, has room in it as well.
-    if (best < 0)
-      return Buffer.allocUnsafeSlow(bytesMin < roundBytes ? bytesMin : Math.ceil(bytesMin / roundBytes) * roundBytes)
+    if (best < 0) return bytesMin < roundBytes ? Buffer.allocUnsafeSlow(bytesMin) : mapped(bytesMin)
     const [found] = this.#spare.splice(best, 1)
     this.#keptBytes -= found!.length
     return found!
