@@ -9,7 +9,6 @@
  */
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Client } from '../client/client.ts'
 import type { Engine, Hourwheel } from '../model/engine.ts'
@@ -103,7 +102,6 @@ export async function onTarget<T>(
     await applyKeptSettings(engine, target.dir)
     return await work(engine)
   } finally {
-    await tidy(engine)
     await engine.close({ drain: 0 })
   }
 }
@@ -136,26 +134,6 @@ function isOpenToOthers(url: string): boolean {
   if (!URL.canParse(url)) return false
   const { protocol, hostname } = new URL(url)
   return protocol === 'http:' && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
-}
-
-/** From this many log files on a command waits until there are few: each opening begins one. */
-const logFilesMany = 10
-const logFilesFew = 5
-const tidyMsMax = 10_000
-
-/** Lets checkpoints take in what many short commands have left, which would make each opening longer. */
-async function tidy(engine: Engine): Promise<void> {
-  const endMs = performance.now() + tidyMsMax
-  try {
-    let { wal } = await engine.stats()
-    if (wal.files < logFilesMany) return
-    while (wal.files > logFilesFew && !wal.diskFull && performance.now() < endMs) {
-      await sleep(20)
-      wal = (await engine.stats()).wal
-    }
-  } catch {
-    // An engine that has failed: the command has met that, too, and says it.
-  }
 }
 
 async function openDirectory(dir: string, creates: boolean): Promise<Engine> {

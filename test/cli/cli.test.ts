@@ -83,10 +83,9 @@ describe('on a terminal', () => {
 })
 
 it('what is opened many times stays small', async () => {
-  for (let count = 0; count < 10; count++) await (await builtEngine(dir)).close()
-  const [stats] = objectsOf(typed(['stats', '--dir', dir, '--json']))
-  expect((stats!['wal'] as { files: number }).files).toBeGreaterThan(10)
-  expect(readdirSync(dir).filter((name) => name.startsWith('wal-')).length).toBeLessThan(8)
+  for (let count = 0; count < 15; count++) await (await builtEngine(dir)).close()
+  expect(typed(['stats', '--dir', dir])).toMatchObject({ code: 0, err: '' })
+  expect(readdirSync(dir).filter((name) => name.startsWith('wal-')).length).toBeLessThan(12)
 })
 
 describe('verify', () => {
