@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { builtEngine, typed, objectsOf, program, scratch } from './hourwheel.ts'
+import { builtEngine, typed, program, scratch } from './hourwheel.ts'
 
 const directory = scratch()
 const dir = join(directory, 'data')
