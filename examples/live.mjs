@@ -32,7 +32,12 @@ const queues = {
 }
 
 const startedAtMs = performance.now()
-const daemon = await serve(options.port)
+const daemon = await serve(options.port).catch((error) => {
+  // Such as a second start beside the first: said in a sentence.
+  if (!String(error.code).startsWith('HW_')) throw error
+  console.error(`hourwheel: ${error.code}: ${error.message}`)
+  process.exit(1)
+})
 const { engine } = daemon
 const openedInMs = performance.now() - startedAtMs
 // Stop it with Ctrl-C or kill -9, start it again: it goes on where it was.
