@@ -1,7 +1,7 @@
 /**
  * Keys: at most one pending task of a queue has a key. Here a document is edited many times; it is indexed once things are quiet
  * (`latest` moves the task on with every edit), its owner hears of the first edit only (`keep`), and an order that comes twice
- * is charged once. Takes about a second.
+ * is charged once. Takes about three seconds.
  *
  * After `npm run build`: `npx tsx examples/debounce-by-key.ts`, or `node examples/debounce-by-key.ts` from Node 22.18 on.
  */
@@ -15,7 +15,7 @@ for (const queue of ['index', 'notify', 'charge']) {
 
 const document = 'doc-17'
 for (let edit = 1; edit <= 5; edit++) {
-  await engine.schedule({ queue: 'index', key: document, delay: 300, payload: document, onConflict: 'latest' })
+  await engine.schedule({ queue: 'index', key: document, delay: '2s', payload: document, onConflict: 'latest' })
   await engine.schedule({ queue: 'notify', key: document, delay: 50, payload: { document, edit } })
   await new Promise((resolve) => setTimeout(resolve, 60))
 }
@@ -27,7 +27,10 @@ for (const _ of ['first try', 'second try']) {
   await new Promise((resolve) => setTimeout(resolve, 100))
 }
 
-await new Promise((resolve) => setTimeout(resolve, 400))
-const { queues } = await engine.stats()
+let { queues } = await engine.stats()
+while (queues['index']?.succeeded === 0) {
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  ;({ queues } = await engine.stats())
+}
 console.log(['index', 'notify', 'charge'].map((queue) => `${queue} ${queues[queue]?.succeeded}`).join(', '))
 await engine.close()
