@@ -2,23 +2,11 @@
 
 import { Option, type Command } from 'commander'
 import type { ClientEvent } from '../client/event-stream.ts'
+import { eventNames } from '../model/event-names.ts'
 import type { EngineEvents } from '../model/hourwheel.ts'
 import { clean, colors, print, printJson, say } from './output.ts'
 import { onDaemon, withDaemon, type DaemonOptions } from './target.ts'
 import { parsePositive } from './task-fields.ts'
-
-const types: readonly (keyof EngineEvents)[] = [
-  'fired',
-  'succeeded',
-  'attemptFailed',
-  'deadLettered',
-  'cancelled',
-  'expired',
-  'noConsumer',
-  'clockJump',
-  'tornTail',
-  'damaged',
-]
 
 type Options = DaemonOptions & {
   readonly queue?: string
@@ -31,7 +19,7 @@ type Options = DaemonOptions & {
 export function addTailCommand(program: Command): void {
   withDaemon(program.command('tail').description('what happens in a daemon, as it happens'))
     .option('--queue <name>', 'only of this queue')
-    .addOption(new Option('--type <event...>', 'only these').choices(types))
+    .addOption(new Option('--type <event...>', 'only these').choices(eventNames))
     .option('--since <event>', 'go on after the event of this id')
     .option('--count <count>', 'end after so many', parsePositive)
     .option('--json', 'one JSON object a line')

@@ -9,25 +9,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Engine } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
+import { eventNames } from '../model/event-names.ts'
 import type { EngineEvents } from '../model/hourwheel.ts'
 import { eventsRetryMs } from '../protocol/routes.ts'
 import { answered, queryOf, type Call, type Handled } from './http/call.ts'
 import { valid } from './http/validate.ts'
 
 type Name = keyof EngineEvents
-
-const names: readonly Name[] = [
-  'fired',
-  'succeeded',
-  'attemptFailed',
-  'deadLettered',
-  'cancelled',
-  'expired',
-  'noConsumer',
-  'clockJump',
-  'tornTail',
-  'damaged',
-]
 
 const readersMax = 128
 const heartbeatMs = 15_000
@@ -62,7 +50,7 @@ export class EventFeed {
   constructor(engine: Engine, openCount: number, keptMax: number) {
     this.#openCount = openCount
     this.#ring = new Array<Kept | undefined>(keptMax)
-    this.#stop = names.map((name) => engine.on(name, (event) => this.#push(name, event)))
+    this.#stop = eventNames.map((name) => engine.on(name, (event) => this.#push(name, event)))
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
     this.#heartbeat.unref()
   }
@@ -85,8 +73,8 @@ export class EventFeed {
     const query = valid('eventsQuery', queryOf(call.query), 'the query')
     const wanted = query.types?.split(',').map((name) => name.trim())
     for (const name of wanted ?? []) {
-      if (names.includes(name as Name)) continue
-      throw refuse('HW_INVALID_REQUEST', `there is no event '${name}'; there are ${names.join(', ')}`)
+      if (eventNames.includes(name as Name)) continue
+      throw refuse('HW_INVALID_REQUEST', `there is no event '${name}'; there are ${eventNames.join(', ')}`)
     }
     if (this.#isClosed) throw refuse('HW_CLOSED', 'the daemon is going down')
     if (this.#readers.size >= readersMax) {

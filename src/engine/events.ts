@@ -1,24 +1,12 @@
 /** The engine's events: what happened, for those who watch. Nothing waits for a listener, and nothing depends on one. */
 
 import { refuse } from '../model/errors.ts'
+import { eventNames } from '../model/event-names.ts'
 import type { EngineEvents } from '../model/hourwheel.ts'
 import type { Clock } from '../platform/ports.ts'
 
 type Name = keyof EngineEvents
 type Listener<N extends Name> = (event: EngineEvents[N]) => void
-
-const eventNames: readonly Name[] = [
-  'fired',
-  'succeeded',
-  'attemptFailed',
-  'deadLettered',
-  'cancelled',
-  'expired',
-  'noConsumer',
-  'clockJump',
-  'tornTail',
-  'damaged',
-]
 
 export class Events {
   readonly #listeners: Map<Name, Listener<Name>[]> = new Map()
