@@ -16,6 +16,7 @@
 
 import type { Ledger } from '../model/ledger.ts'
 import { hourOf } from '../model/units.ts'
+import { isDiskFull } from '../platform/disk-full.ts'
 import type { Platform } from '../platform/ports.ts'
 import { segmentFileName, snapshotFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import { writeSnapshot } from '../storage/snapshot/snapshot.ts'
@@ -31,7 +32,7 @@ import type { Publication } from './publication.ts'
 import type { Recorder } from './recorder.ts'
 import { SegmentJob } from './segment-job.ts'
 import type { SegmentSet } from './segment-set.ts'
-import { isDiskFull, SpaceReserve } from './space-reserve.ts'
+import { SpaceReserve } from './space-reserve.ts'
 import type { Tiers } from './tiers.ts'
 import { Turn } from './turn.ts'
 

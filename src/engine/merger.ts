@@ -9,6 +9,7 @@
 
 import type { Ledger } from '../model/ledger.ts'
 import { hourOf } from '../model/units.ts'
+import { isDiskFull } from '../platform/disk-full.ts'
 import type { Platform } from '../platform/ports.ts'
 import { segmentFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import type { Log } from '../storage/wal/log.ts'
@@ -19,7 +20,6 @@ import { filesToMerge, type MergeLimits } from './merging.ts'
 import type { Publication } from './publication.ts'
 import { SegmentJob } from './segment-job.ts'
 import type { SegmentSet } from './segment-set.ts'
-import { isDiskFull } from './space-reserve.ts'
 
 /** A merge needs room for a second copy: where there was none, the next try is this much later. */
 const fullDiskPauseMs = 600_000

@@ -58,8 +58,3 @@ export class SpaceReserve {
     return true
   }
 }
-
-export function isDiskFull(error: unknown): boolean {
-  const { code } = error as { code?: unknown }
-  return code === 'ENOSPC' || code === 'EDQUOT'
-}

@@ -1,11 +1,7 @@
 /** What went wrong with a call of the disk, as an error of hourwheel; what is one already stays as it is. */
 
 import { HourwheelError, refuse } from '../../model/errors.ts'
-
-export function isDiskFull(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === 'ENOSPC' || code === 'EDQUOT'
-}
+import { isDiskFull } from '../../platform/disk-full.ts'
 
 /** Too few file descriptors: it may pass, and nothing was done. */
 export function isOutOfHandles(error: unknown): boolean {

@@ -14,11 +14,12 @@
  * It does not write frames and does not decide which file is still needed.
  */
 
+import { isDiskFull } from '../../platform/disk-full.ts'
 import { fileSeed } from '../../platform/checksum.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Clock, Disk, DiskFile, Random, TimerHandle } from '../../platform/ports.ts'
 import { encodeFileHeader, fileHeaderBytes, fileIdBytes } from '../file-header.ts'
-import { isDiskFull, isOutOfHandles } from './disk-trouble.ts'
+import { isOutOfHandles } from './disk-trouble.ts'
 import { alignUp, logFileName } from './log-format.ts'
 
 /** A file that is ready for the writer or in its use. */
