@@ -3,6 +3,7 @@
  * For inspection and salvage only. It changes nothing, and answers everything else as the disk behind it does.
  */
 
+import { diskOpening } from '../platform/disk-opening.ts'
 import type { Disk, DiskFile } from '../platform/ports.ts'
 
 /** What is given up at once when it cannot be read. */
@@ -11,16 +12,9 @@ const pieceBytes = 4_096
 export type OnUnreadable = (path: string, offset: number, bytes: number) => void
 
 export function forgivingDisk(disk: Disk, unreadable: OnUnreadable): Disk {
-  return {
-    open: async (path, access, options) => forgivingFile(await disk.open(path, access, options), unreadable),
-    list: (directory) => disk.list(directory),
-    makeDirectory: (directory) => disk.makeDirectory(directory),
-    stat: (path) => disk.stat(path),
-    remove: (path) => disk.remove(path),
-    removeDirectory: (path) => disk.removeDirectory(path),
-    rename: (from, to) => disk.rename(from, to),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-  }
+  return diskOpening(disk, async (path, access, options) =>
+    forgivingFile(await disk.open(path, access, options), unreadable),
+  )
 }
 
 function forgivingFile(file: DiskFile, unreadable: OnUnreadable): DiskFile {

@@ -3,6 +3,7 @@
  * small read, so that most of them need no call. For looking at files that nobody changes.
  */
 
+import { diskOpening } from '../platform/disk-opening.ts'
 import type { Disk, DiskFile } from '../platform/ports.ts'
 
 const windowBytes = 1 << 16
@@ -10,19 +11,10 @@ const windowBytes = 1 << 16
 const smallBytes = 1 << 13
 
 export function readAheadDisk(disk: Disk): Disk {
-  return {
-    open: async (path, access, options) => {
-      const file = await disk.open(path, access, options)
-      return access === 'read' ? new ReadAheadFile(file) : file
-    },
-    list: (directory) => disk.list(directory),
-    makeDirectory: (directory) => disk.makeDirectory(directory),
-    stat: (path) => disk.stat(path),
-    remove: (path) => disk.remove(path),
-    removeDirectory: (path) => disk.removeDirectory(path),
-    rename: (from, to) => disk.rename(from, to),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-  }
+  return diskOpening(disk, async (path, access, options) => {
+    const file = await disk.open(path, access, options)
+    return access === 'read' ? new ReadAheadFile(file) : file
+  })
 }
 
 class ReadAheadFile implements DiskFile {

@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fillUp } from '../faults/fill-up.mjs'
 
 const [, , program = '', disk = '', socket = ''] = process.argv
 const flags = [
@@ -80,17 +81,4 @@ function call(method, path, body) {
     one.on('error', reject)
     one.end(body === undefined ? undefined : JSON.stringify(body))
   })
-}
-
-/** To the last byte: smaller and smaller writes. */
-function fillUp(file) {
-  const fd = fs.openSync(file, 'w')
-  for (let bytes = 1 << 20; bytes >= 1; bytes = Math.floor(bytes / 2)) {
-    try {
-      for (;;) if (fs.writeSync(fd, Buffer.alloc(bytes, 1)) < bytes) break
-    } catch (error) {
-      if (error.code !== 'ENOSPC') throw error
-    }
-  }
-  fs.closeSync(fd)
 }

@@ -7,6 +7,7 @@
 import * as fs from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fillUp } from './fill-up.mjs'
 
 const [, , module = '', disk = ''] = process.argv
 const { openEngine } = await import(pathToFileURL(module).href)
@@ -38,7 +39,7 @@ for (let i = 0; i < 20; i++) await keep({ queue: 'work', delay: 0 })
 for (let i = 0; i < 20; i++) await keep({ queue: 'late', delay: 1_500 })
 await until(() => seen.running === 20)
 
-fill(`${disk}/filler`)
+fillUp(`${disk}/filler`)
 while (seen.refusedWith.length < 20) {
   try {
     await keep({ queue: 'far', delay: '10d', payload })
@@ -82,19 +83,6 @@ seen.lost = [...kept].filter((id) => !listed.includes(id)).length
 seen.extra = listed.filter((id) => !kept.has(id)).length
 await engine.close()
 process.stdout.write(JSON.stringify(seen))
-
-/** To the last byte: smaller and smaller writes. */
-function fill(file) {
-  const fd = fs.openSync(file, 'w')
-  for (let bytes = 1 << 20; bytes >= 1; bytes = Math.floor(bytes / 2)) {
-    try {
-      for (;;) if (fs.writeSync(fd, Buffer.alloc(bytes, 1)) < bytes) break
-    } catch (error) {
-      if (error.code !== 'ENOSPC') throw error
-    }
-  }
-  fs.closeSync(fd)
-}
 
 async function until(holds) {
   while (!holds()) await sleep(5)

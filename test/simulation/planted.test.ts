@@ -5,7 +5,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { HourwheelError } from '../../src/model/errors.ts'
-import type { Disk, DiskFile, Platform } from '../../src/platform/ports.ts'
+import { diskOpening } from '../../src/platform/disk-opening.ts'
+import type { DiskFile, Platform } from '../../src/platform/ports.ts'
 import { Checker } from '../../src/testing/checker.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { Journal } from '../../src/testing/simulator/journal.ts'
@@ -36,19 +37,10 @@ function withLogFiles(platform: Platform, change: (file: DiskFile) => Partial<Di
     close: () => file.close(),
     ...change(file),
   })
-  const changed: Disk = {
-    open: async (path, access, options) => {
-      const file = await disk.open(path, access, options)
-      return /wal-\d+-\d+\.log$/.test(path) ? bound(file) : file
-    },
-    list: (directory) => disk.list(directory),
-    makeDirectory: (directory) => disk.makeDirectory(directory),
-    stat: (path) => disk.stat(path),
-    remove: (path) => disk.remove(path),
-    removeDirectory: (path) => disk.removeDirectory(path),
-    rename: (from, to) => disk.rename(from, to),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-  }
+  const changed = diskOpening(disk, async (path, access, options) => {
+    const file = await disk.open(path, access, options)
+    return /wal-\d+-\d+\.log$/.test(path) ? bound(file) : file
+  })
   return { ...platform, disk: changed }
 }
 
