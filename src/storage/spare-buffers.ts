@@ -5,20 +5,17 @@
  * Each thread has its own. What is in a buffer that was taken is whatever was in it.
  */
 
+import { growableMemory } from '../wheel/growable-memory.ts'
+
 /** More than this is not kept: a checkpoint of one hour needs two and a half times what its log file has. */
 const keptBytesMax = 48 << 20
 
 const roundBytes = 1 << 20
 
-/** Memory that can grow is mapped by itself: what the heap of C would keep goes back to the system. (It has no type here yet.) */
-const Memory = SharedArrayBuffer as unknown as new (
-  bytes: number,
-  options: { maxByteLength: number },
-) => SharedArrayBuffer
-
+/** Mapped by itself: what the heap of C would keep goes back to the system. */
 function mapped(bytesMin: number): Buffer {
   const bytes = Math.ceil(bytesMin / roundBytes) * roundBytes
-  return Buffer.from(new Memory(bytes, { maxByteLength: bytes }))
+  return Buffer.from(growableMemory(bytes, bytes))
 }
 
 class SpareBuffers {

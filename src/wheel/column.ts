@@ -5,21 +5,14 @@
  * Beyond the reservation, or where none is to be had, a column is copied into a larger one after all.
  */
 
+import { growableMemory, type GrowableMemory } from './growable-memory.ts'
+
 export type Column = Float64Array | Uint32Array | Int32Array | Uint16Array | Int16Array | Uint8Array
 
 interface ColumnKind<T extends Column> {
   readonly BYTES_PER_ELEMENT: number
   new (buffer: SharedArrayBuffer, byteOffset: number, length: number): T
 }
-
-/** Shared memory can grow, but not shrink: a view of fixed length on it is as fast as any (measured; ordinary memory that can be resized is slower). */
-interface GrowableMemory extends SharedArrayBuffer {
-  readonly maxByteLength: number
-  grow(bytes: number): void
-}
-
-/** Known to every Node that is supported, but not yet to the library that TypeScript is told of here. */
-const Memory = SharedArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => GrowableMemory
 
 /** How many times its first size a column may become in place, and how many cells at most. */
 const reservedTimes = 1024
@@ -42,9 +35,9 @@ function reserve(capacity: number, bytesPerCell: number): GrowableMemory {
   const bytes = capacity * bytesPerCell
   const reserved = Math.max(capacity, Math.min(capacity * reservedTimes, reservedCellsMax)) * bytesPerCell
   try {
-    return new Memory(bytes, { maxByteLength: reserved })
+    return growableMemory(bytes, reserved)
   } catch {
     // A limit of the process on its address space.
-    return new Memory(bytes, { maxByteLength: bytes })
+    return growableMemory(bytes, bytes)
   }
 }
