@@ -2,16 +2,23 @@
 
 import { refuse } from '../model/errors.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
+import { isDataFileName } from '../storage/file-meta.ts'
 
 /** Names that may be in a directory that was never opened to the end, or that others put beside our files. */
 const harmless = /^(?:LOCK|lost\+found|quarantine|.*\.tmp)$/u
-const ours = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|keys\.mdb(?:-lock)?|queue-settings\.json)$/u
 
 /**
  * The daemon's settings of queues (daemon/queue-settings.ts): a file that the engine leaves alone. A copy of the directory takes
  * it along.
  */
 export const queueSettingsFileName = 'queue-settings.json'
+
+const viewOfKeysForm = /^keys\.mdb(?:-lock)?$/u
+
+/** Whether a file of this name, beside the manifest, belongs to a data directory. */
+export function isOurs(name: string): boolean {
+  return isDataFileName(name) || viewOfKeysForm.test(name) || name === queueSettingsFileName
+}
 
 /** Creates the directory if need be, and locks it. */
 export async function takeDirectory(platform: Platform, directory: string): Promise<DirectoryLock> {
@@ -61,7 +68,7 @@ export async function syncParents(platform: Platform, directory: string): Promis
 /** A directory without a manifest must be empty; its own files without one are damage, others' are a mistake. */
 export async function assertFresh(platform: Platform, directory: string): Promise<void> {
   for (const name of await platform.disk.list(directory)) {
-    if (ours.test(name)) {
+    if (isOurs(name)) {
       throw refuse('HW_CORRUPT', `${directory}: MANIFEST is missing, but ${name} is there`, {
         details: { file: 'MANIFEST', offset: 0 },
       })

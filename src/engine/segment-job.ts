@@ -1,7 +1,7 @@
 /** Runs the jobs that write segments, and removes what they wrote in vain. */
 
 import type { Platform } from '../platform/ports.ts'
-import type { SegmentMeta } from '../storage/file-meta.ts'
+import { fileNumberOf, type SegmentMeta } from '../storage/file-meta.ts'
 import type { CheckpointInput, CheckpointOutput } from './checkpoint-job.ts'
 import type { MergeInput } from './merge-job.ts'
 import type { Publication } from './publication.ts'
@@ -11,7 +11,7 @@ const filesMax = 64
 const triesMax = 3
 
 /** The numbers of the files that a job may have written. */
-export interface Numbers {
+interface Numbers {
   readonly from: number
   /** Behind the last one. */
   readonly to: number
@@ -53,9 +53,8 @@ export class SegmentJob {
   async discard(directory: string): Promise<void> {
     const { disk } = this.#platform
     for (const name of await disk.list(directory)) {
-      const digits = /^(?:seg|dead|snap)-(\d+)\.(?:seg|snap)(?:\.tmp)?$/u.exec(name)?.[1]
-      if (digits === undefined) continue
-      const number = Number(digits)
+      const number = fileNumberOf(name.replace(/\.tmp$/u, ''))
+      if (number === undefined) continue
       if (this.#numbers.some(({ from, to }) => number >= from && number < to)) await disk.remove(`${directory}/${name}`)
     }
   }

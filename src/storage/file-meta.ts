@@ -38,6 +38,20 @@ export function snapshotFileName(number: number): string {
   return `snap-${number}.snap`
 }
 
+const dataFileForm = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap)$/u
+const numberedForm = /^(?:seg|dead|snap)-(\d{1,15})\.(?:seg|snap)$/u
+
+/** Whether a file of this name may be one that a manifest names: of the log, a segment, a snapshot. */
+export function isDataFileName(name: string): boolean {
+  return dataFileForm.test(name)
+}
+
+/** The number of a segment or snapshot; undefined for any other name. */
+export function fileNumberOf(name: string): number | undefined {
+  const digits = numberedForm.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
 export function hexOfFileId(fileId: Uint8Array): string {
   return Buffer.from(fileId.buffer, fileId.byteOffset, fileId.length).toString('hex')
 }

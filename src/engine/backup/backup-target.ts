@@ -7,7 +7,9 @@ import { refuse } from '../../model/errors.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile } from '../../platform/ports.ts'
 import { copyFile, removeTree, syncParentOf } from '../../storage/copy-file.ts'
+import { isDataFileName } from '../../storage/file-meta.ts'
 import { encodeTarHeader, tarEnd, tarPadding } from '../../storage/tar.ts'
+import { queueSettingsFileName } from '../directory.ts'
 
 export interface BackupTarget {
   /** A directory for files that are made for the backup, such as copies of the log. They are added as others are. */
@@ -22,8 +24,6 @@ export interface BackupTarget {
 }
 
 const stageName = 'backup-stage'
-/** Files that a backup consists of, but for its manifest. */
-const copied = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|queue-settings\.json|MANIFEST\.tmp)$/u
 
 /** `path` is absolute. `onCopied` hears of every piece and may throw to give up. */
 export function backupTargetOf(
@@ -55,7 +55,7 @@ class DirectoryTarget implements BackupTarget {
     this.#wasThere = found !== undefined
     const names = found === undefined ? [] : await this.#disk.list(this.#path)
     // Data without a manifest may also be a damaged directory: only the stage tells that a backup was being made here.
-    const isInterrupted = names.includes(stageName) && names.every((name) => name === stageName || copied.test(name))
+    const isInterrupted = names.includes(stageName) && names.every((name) => name === stageName || isCopied(name))
     if (names.length > 0 && !isInterrupted) throw taken(this.#path, `it is not empty: ${names[0]} is in it`)
     for (const name of names) if (name !== stageName) await this.#disk.remove(`${this.#path}/${name}`)
     await removeTree(this.#disk, this.stage)
@@ -191,4 +191,9 @@ function changed(path: string, expected: number, found: number): Error {
   return refuse('HW_CORRUPT', `${path} has ${found} bytes instead of ${expected}`, {
     details: { file: path, offset: found },
   })
+}
+
+/** What a backup consists of while it has no manifest. */
+function isCopied(name: string): boolean {
+  return isDataFileName(name) || name === queueSettingsFileName || name === 'MANIFEST.tmp'
 }

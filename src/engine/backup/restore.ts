@@ -15,7 +15,7 @@ import type { Disk, Platform } from '../../platform/ports.ts'
 import { copyFile, removeTree } from '../../storage/copy-file.ts'
 import { filesOf, loadManifest, publishManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import type { Core } from '../core.ts'
-import { queueSettingsFileName, syncParents, takeDirectory } from '../directory.ts'
+import { isOurs, queueSettingsFileName, syncParents, takeDirectory } from '../directory.ts'
 import { openEngineOn } from '../open.ts'
 import { verifyDirectory, type Verification } from '../verify.ts'
 import { settleOverdue, type OverdueChoice, type Settled } from './overdue.ts'
@@ -50,8 +50,6 @@ export interface RestoreReport extends Settled {
 const manyTasks = 1_000
 
 const stageName = 'restore-stage'
-const restored =
-  /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap|keys\.mdb(?:-lock)?|queue-settings\.json|.*\.tmp)$/u
 
 export async function restoreBackup(
   platform: Platform,
@@ -90,7 +88,7 @@ async function assertNothingThere(disk: Disk, directory: string): Promise<void> 
   if (found === undefined) return
   if (found.kind !== 'directory') throw unusable(directory, 'it is not a directory')
   const names = (await disk.list(directory)).filter((name) => name !== 'LOCK' && name !== 'lost+found')
-  const isInterrupted = names.includes(stageName) && names.every((name) => name === stageName || restored.test(name))
+  const isInterrupted = names.includes(stageName) && names.every((name) => name === stageName || isRestored(name))
   if (names.length > 0 && !isInterrupted) throw unusable(directory, `it is not empty: ${names[0]} is in it`)
 }
 
@@ -140,7 +138,7 @@ class Restore {
   async run(nowMs: number): Promise<RestoreReport> {
     const { disk } = this.#platform
     for (const name of await disk.list(this.#directory)) {
-      if (restored.test(name)) await disk.remove(`${this.#directory}/${name}`)
+      if (isRestored(name)) await disk.remove(`${this.#directory}/${name}`)
     }
     await removeTree(disk, this.#stage)
     await disk.makeDirectory(this.#stage)
@@ -192,7 +190,7 @@ class Restore {
 
   async #moveIn(): Promise<void> {
     const { disk } = this.#platform
-    const names = (await disk.list(this.#stage)).filter((name) => restored.test(name) && !name.endsWith('.tmp'))
+    const names = (await disk.list(this.#stage)).filter((name) => isRestored(name) && !name.endsWith('.tmp'))
     for (const name of names) await disk.rename(`${this.#stage}/${name}`, `${this.#directory}/${name}`)
     await disk.syncDirectory(this.#directory)
     await disk.rename(`${this.#stage}/MANIFEST`, `${this.#directory}/MANIFEST`)
@@ -205,4 +203,9 @@ function unusable(directory: string, why: string): Error {
   return refuse('HW_DIRECTORY_UNUSABLE', `a backup cannot be restored to ${directory}: ${why}`, {
     details: { directory },
   })
+}
+
+/** What a restore may have left, or may be left of an engine's start. */
+function isRestored(name: string): boolean {
+  return isOurs(name) || name.endsWith('.tmp')
 }

@@ -16,6 +16,7 @@ import { refuse } from '../../model/errors.ts'
 import { incarnationLimit } from '../../model/ids.ts'
 import type { Disk, Platform } from '../../platform/ports.ts'
 import { copyFile, removeTree } from '../../storage/copy-file.ts'
+import { fileNumberOf, isDataFileName } from '../../storage/file-meta.ts'
 import { filesOf, publishManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import { parseLogFileName } from '../../storage/wal/log-format.ts'
 import { forgivingDisk } from '../../storage/forgiving-disk.ts'
@@ -29,8 +30,6 @@ import { sift, type Sifted } from './sift.ts'
 import { writeAnew, type Written } from './write-anew.ts'
 
 const stageName = 'salvage-stage'
-const dataFile = /^(?:MANIFEST|wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap)$/u
-const numbered = /^(?:seg|dead|snap)-(\d{1,15})\.(?:seg|snap)$/u
 
 export interface SalvageOptions {
   /** Where the originals go: a directory that is not there yet, or is empty. Default `<directory>/salvaged-<time>`. */
@@ -95,7 +94,7 @@ class Salvage {
     if (!dryRun) await removeTree(this.#disk, stage)
     progress('reading the log and the snapshot')
     const survey = await surveyDirectory(this.#forgiving, this.#directory)
-    if (!survey.names.some((name) => dataFile.test(name))) {
+    if (!survey.names.some((name) => isDataFile(name))) {
       throw refuse('HW_DIRECTORY_UNUSABLE', `${this.#directory} holds nothing of hourwheel`, {
         details: { directory: this.#directory },
       })
@@ -160,7 +159,7 @@ class Salvage {
     }
     await this.#disk.makeDirectory(aside)
     for (const name of survey.names) {
-      if (!dataFile.test(name) || stays.has(name)) continue
+      if (!isDataFile(name) || stays.has(name)) continue
       progress(`copying ${name} aside`)
       await copyFile(this.#forgiving, `${this.#directory}/${name}`, this.#disk, `${aside}/${name}`)
     }
@@ -207,14 +206,18 @@ class Salvage {
   async #removeOthers(manifest: Manifest): Promise<void> {
     const named = new Set(['MANIFEST', ...filesOf(manifest)])
     for (const name of await this.#disk.list(this.#directory)) {
-      if (dataFile.test(name) && !named.has(name)) await this.#disk.remove(`${this.#directory}/${name}`)
+      if (isDataFile(name) && !named.has(name)) await this.#disk.remove(`${this.#directory}/${name}`)
     }
     await this.#disk.syncDirectory(this.#directory)
   }
 }
 
+function isDataFile(name: string): boolean {
+  return name === 'MANIFEST' || isDataFileName(name)
+}
+
 /** No file has this number or a larger one. */
 function firstFree({ manifest, names }: Survey): number {
-  const numbers = names.map((name) => Number(numbered.exec(name)?.[1] ?? 0))
+  const numbers = names.map((name) => fileNumberOf(name) ?? 0)
   return Math.max(manifest?.nextFileNumber ?? 1, ...numbers.map((number) => number + 1))
 }
