@@ -12,7 +12,7 @@ import { parseInstant } from '../model/instants.ts'
 import { limits } from '../model/limits.ts'
 import { checkKey, checkQueueName } from '../model/names.ts'
 import { encodeTask, fireAtOf } from '../model/task-encoder.ts'
-import { batchBodyBytesMax } from '../protocol/routes.ts'
+import { batchBodyBytesMax, pathOf, type RouteName } from '../protocol/routes.ts'
 import { payloadToWire } from '../protocol/wire.ts'
 
 /** The JSON text of one task. Whether it fits is the daemon's to say, which knows its limit. */
@@ -43,6 +43,16 @@ export function pathRef(ref: TaskRef): PathRef {
   }
   if (decodeId(ref) !== undefined) return { id: ref }
   throw refuse('HW_INVALID_REF', `'${ref.slice(0, 40)}' is not an id: ids have 14 characters and come from a receipt`)
+}
+
+/** The route about one task, and its path: by id, or by queue and key. */
+export function taskRoute(
+  name: 'get' | 'cancel' | 'reschedule',
+  ref: TaskRef,
+): { readonly route: RouteName; readonly path: string } {
+  const at = pathRef(ref)
+  const route = 'id' in at ? name : (`${name}ByKey` as const)
+  return { route, path: pathOf(route, { ...at }) }
 }
 
 /** A batch as one JSON array. Refusals tell the index of the task. */

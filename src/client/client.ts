@@ -40,7 +40,7 @@ import { checkQueueName } from '../model/names.ts'
 import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
 import { pathOf } from '../protocol/routes.ts'
 import { fromWire, type Wired, type WireLeased, type WireListed } from '../protocol/wire.ts'
-import { batchText, calendarQuery, listQuery, pathRef, rescheduleRequest, taskText } from './bodies.ts'
+import { batchText, calendarQuery, listQuery, rescheduleRequest, taskRoute, taskText } from './bodies.ts'
 import { events, type ClientEvent, type EventsInput } from './event-stream.ts'
 import { ackText, deadQuery, deadTarget, extendText, leaseRequest, nackText } from './lease-bodies.ts'
 import { Puller } from './puller.ts'
@@ -88,28 +88,18 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async cancel(ref: TaskRef): Promise<CancelAnswer> {
     this.#assertOpen()
-    const at = pathRef(ref)
-    const [route, fields] = 'id' in at ? (['cancel', { id: at.id }] as const) : (['cancelByKey', { ...at }] as const)
-    return (await this.#answered({ route, path: pathOf(route, fields) })) as CancelAnswer
+    return (await this.#answered(taskRoute('cancel', ref))) as CancelAnswer
   }
 
   async reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer> {
     this.#assertOpen()
-    const at = pathRef(ref)
-    const [route, fields] =
-      'id' in at ? (['reschedule', { id: at.id }] as const) : (['rescheduleByKey', { ...at }] as const)
-    const { body, headers } = rescheduleRequest(input, Date.now())
-    return (await this.#answered({ route, path: pathOf(route, fields), body, headers })) as RescheduleAnswer
+    const route = taskRoute('reschedule', ref)
+    return (await this.#answered({ ...route, ...rescheduleRequest(input, Date.now()) })) as RescheduleAnswer
   }
 
   async get(ref: TaskRef): Promise<GetAnswer | undefined> {
     this.#assertOpen()
-    const at = pathRef(ref)
-    const [route, fields] = 'id' in at ? (['get', { id: at.id }] as const) : (['getByKey', { ...at }] as const)
-    const found = (await this.#answered({ route, path: pathOf(route, fields) })) as {
-      outcome?: unknown
-      state?: unknown
-    }
+    const found = (await this.#answered(taskRoute('get', ref))) as { outcome?: unknown; state?: unknown }
     if (found.outcome === 'missing') return undefined
     return found.state === 'ended' ? (found as GetAnswer) : fromWire(found as Wired<TaskView>)
   }

@@ -118,16 +118,17 @@ export class KeptRecords {
     for (const index of indexes) {
       const at = this.#at[index]!
       const record = decodeRecord(this.#buffers[this.#buffer[index]!]!, at, at + this.#length[index]!)
-      if (record.kind === 'new' || record.kind === 'put') yield entryOf(record, this.#lsn[index]!)
-      else if (record.kind === 'dead') yield deadEntryOf(record, this.#lsn[index]!)
-      else throw refuse('HW_INTERNAL', `a record of kind ${record.kind} carries no task`)
+      if (record.kind !== 'new' && record.kind !== 'put' && record.kind !== 'dead') {
+        throw refuse('HW_INTERNAL', `a record of kind ${record.kind} carries no task`)
+      }
+      yield entryOf(record, this.#lsn[index]!)
     }
   }
 }
 
-function entryOf(record: NewRecord | PutRecord, lsn: number): SegmentEntry {
+function entryOf(record: NewRecord | PutRecord | DeadRecord, lsn: number): SegmentEntry {
   const { homeHour, ordinal, queue, fireAt, payloadKind, payload, extras } = record
-  const moved = record.kind === 'put' ? record : undefined
+  const moved = record.kind === 'new' ? undefined : record
   return {
     placeHour: moved?.placeHour ?? homeHour,
     homeHour,
@@ -140,25 +141,10 @@ function entryOf(record: NewRecord | PutRecord, lsn: number): SegmentEntry {
     payloadKind,
     payload,
     extras,
-    dead: undefined,
+    dead: record.kind === 'dead' ? deathOf(record) : undefined,
   }
 }
 
-function deadEntryOf(record: DeadRecord, lsn: number): SegmentEntry {
-  const { homeHour, ordinal, queue, fireAt, placeHour, attempt, generation, payloadKind, payload, extras } = record
-  const { reason, diedAt, error } = record
-  return {
-    placeHour,
-    homeHour,
-    ordinal,
-    lsn,
-    queue,
-    fireAt,
-    attempt,
-    generation,
-    payloadKind,
-    payload,
-    extras,
-    dead: { reason, diedAt, error },
-  }
+function deathOf({ reason, diedAt, error }: DeadRecord): SegmentEntry['dead'] {
+  return { reason, diedAt, error }
 }
