@@ -42,7 +42,7 @@ import { ack, extend, lease, nack } from './commands/lease.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
-import { told, type Lifecycle } from './lifecycle.ts'
+import { asEngineError, told, type Lifecycle } from './lifecycle.ts'
 import { parseQueueOptions } from './options.ts'
 import { calendarOf, statsOf } from './stats.ts'
 
@@ -187,7 +187,10 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
 
   /** Copies all of it, while it goes on, to a directory or a .tar file that is not there yet; an absolute path. */
   backup(to: string, options?: BackupOptions): Promise<BackupReport> {
-    return told(backup(this.#core, to, options))
+    return backup(this.#core, to, options).catch((error: unknown) => {
+      // The reason of the one who gave it up is theirs.
+      throw options?.signal?.aborted === true && error === options.signal.reason ? error : asEngineError(error)
+    })
   }
 
   /** Listens to an event; answers a function that stops listening. */

@@ -47,12 +47,15 @@ export async function removeTree(disk: Disk, directory: string): Promise<void> {
   await disk.removeDirectory(directory)
 }
 
-/** Makes the name of a file or directory durable. A directory above that may not be read was there before. */
-export async function syncParentOf(disk: Disk, path: string): Promise<void> {
-  try {
-    await disk.syncDirectory(path.slice(0, path.lastIndexOf('/')) || '/')
-  } catch (error) {
-    const { code } = error as { code?: unknown }
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
+/** Makes the names of a file or directory and of those above it durable. One above that may not be read was there before. */
+export async function syncNamesOf(disk: Disk, path: string): Promise<void> {
+  for (let at = path.lastIndexOf('/'); at >= 0; at = path.lastIndexOf('/', at - 1)) {
+    try {
+      await disk.syncDirectory(path.slice(0, at) || '/')
+    } catch (error) {
+      const { code } = error as { code?: unknown }
+      if (code !== 'EACCES' && code !== 'EPERM') throw error
+    }
+    if (at === 0) return
   }
 }

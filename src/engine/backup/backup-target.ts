@@ -6,7 +6,7 @@
 import { refuse } from '../../model/errors.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Disk, DiskFile } from '../../platform/ports.ts'
-import { copyFile, removeTree, syncParentOf } from '../../storage/copy-file.ts'
+import { copyFile, removeTree, syncNamesOf } from '../../storage/copy-file.ts'
 import { isDataFileName } from '../../storage/file-meta.ts'
 import { encodeTarHeader, tarEnd, tarPadding } from '../../storage/tar.ts'
 import { queueSettingsFileName } from '../directory.ts'
@@ -75,7 +75,7 @@ class DirectoryTarget implements BackupTarget {
 
   async finish(manifest: Uint8Array): Promise<void> {
     await this.#disk.syncDirectory(this.#path)
-    await syncParentOf(this.#disk, this.#path)
+    await syncNamesOf(this.#disk, this.#path)
     const temporary = `${this.#path}/MANIFEST.tmp`
     await writeNew(this.#disk, temporary, (file) => writeFully(file, manifest, 0))
     await this.#disk.rename(temporary, `${this.#path}/MANIFEST`)
@@ -157,7 +157,7 @@ class TarTarget implements BackupTarget {
     this.#file = undefined
     await file.close()
     await this.#disk.rename(this.#temporary, this.#path)
-    await syncParentOf(this.#disk, this.#path)
+    await syncNamesOf(this.#disk, this.#path)
   }
 
   async abandon(): Promise<void> {

@@ -66,13 +66,14 @@ class Backup {
     const { exclusive, holds, publication, log, ledger, ticker } = this.#core
     const { hold, manifest, logs, lsn, atMs } = await exclusive.run(async () => {
       const held = holds.take()
-      const through = log.appendedLsn
       try {
-        await log.whenSynced(through)
+        await log.whenSynced(log.appendedLsn)
       } catch (error) {
         await held.release()
         throw error
       }
+      // Where a frame ends, and so does the backup: more may have come into the frame of the last record.
+      const through = log.syncedLsn
       const { manifest: now } = publication
       const first = now.wal[0]?.number ?? 0
       const files = log.files().filter(({ number, firstLsn }) => number >= first && firstLsn <= through)
@@ -105,7 +106,7 @@ class Backup {
     const wal: ListedLog[] = []
     for (const [index, file] of files.entries()) {
       const path = `${this.#directory}/${file.name}`
-      if (index < files.length - 1) {
+      if (index < files.length - 1 || file.sealed) {
         await this.#target.add(path, file.name, (await disk.stat(path))!.bytes)
         wal.push({ number: file.number, name: file.name, fileId: file.fileId, firstLsn: file.firstLsn, sealed: true })
       } else wal.push(await this.#lastLog(file, lsn))
@@ -118,15 +119,27 @@ class Backup {
     const { disk, random } = platform
     const { number, name, fileId, firstLsn } = file
     let sealAt = 64
+    let lastLsn = 0
     // What is being written behind it while this reads on is not looked at.
     await scanLogFile(disk, this.#directory, name, fileIdOfHex(fileId).toString('hex'), {
       record: () => undefined,
       gap: () => undefined,
       frame: (header, offset) => {
-        if (offset !== sealAt || header.firstLsn + header.recordCount - 1 > lsn) return
+        const last = header.firstLsn + header.recordCount - 1
+        if (offset !== sealAt || last > lsn) return
         sealAt = offset + frameBytesOf(header.payloadBytes)
+        lastLsn = last
       },
     })
+    if (lastLsn !== lsn) {
+      throw refuse(
+        'HW_CORRUPT',
+        `${name} at ${sealAt}: it was synced up to record ${lsn}, and reads up to ${lastLsn}`,
+        {
+          details: { file: name, offset: sealAt },
+        },
+      )
+    }
     const { openCount } = parseLogFileName(name)!
     const target = { directory: this.#target.stage, name, number, openCount }
     const part = { ended: 'open', fileId, firstLsn, lastLsn: lsn, sealAt } as const
