@@ -6,14 +6,17 @@
  * Per task it keeps what may be true (simulator/belief.ts); an answer outside of that is a violation. A full scan after
  * every start settles what the crash left open. This file is about lives and scans; calls are in simulator/call-checks.ts,
  * attempts in simulator/attempt-checks.ts, leases in simulator/lease-checks.ts, keys in simulator/key-checks.ts.
+ *
+ * A backup is judged by a checker of its own, which knows what may be in it (simulator/moment.ts) and is shown a scan of it.
  */
 
 import { lossesMax } from './simulator/attempt-checks.ts'
 import { state } from './simulator/belief.ts'
-import type { SeenTask } from './simulator/checker-core.ts'
+import type { CheckerClock, SeenTask } from './simulator/checker-core.ts'
 import { named } from './simulator/key-calls.ts'
 import { isSure, KeyChecks } from './simulator/key-checks.ts'
-import type { TaskModel } from './simulator/task-model.ts'
+import { Moment } from './simulator/moment.ts'
+import type { Submission, TaskModel } from './simulator/task-model.ts'
 
 export class Checker extends KeyChecks {
   // Life and death of the engine
@@ -31,6 +34,7 @@ export class Checker extends KeyChecks {
   died(how: string): void {
     this.journal.note('', how)
     this.open.clear()
+    this.#endMoments()
     for (const submission of this.submissions) if (submission.status === 'open') submission.status = 'unknown'
     this.forgetCalls()
     this.running.clear()
@@ -59,6 +63,7 @@ export class Checker extends KeyChecks {
   closed(): void {
     this.journal.note('', 'closed')
     this.open.clear()
+    this.#endMoments()
     this.forgetCalls()
     this.running.clear()
     for (const task of this.tasks.values()) task.closed()
@@ -69,6 +74,69 @@ export class Checker extends KeyChecks {
     const known = this.paused.get(queue)
     if (known?.paused === true && !paused) this.violate('pause', undefined, `queue ${queue} was paused, and is not now`)
     this.paused.set(queue, { paused, open: 0 })
+  }
+
+  // Backups
+
+  /** `clock` is that of the machine on which the backup is looked at later. */
+  backupCalled(path: string, clock: CheckerClock): Moment {
+    this.journal.note('', `backup? ${path}`)
+    const paused = [...this.paused].filter(([, known]) => known.paused).map(([queue]) => queue)
+    const moment = new Moment(path, clock, this.tasks.values(), paused)
+    this.moments.add(moment)
+    this.open.set(moment, `backup ${path}`)
+    return moment
+  }
+
+  /** The call has its answer. */
+  backupAnswered(moment: Moment, text: string): void {
+    this.journal.note('', `backup ${moment.path}: ${text}`)
+    this.open.delete(moment)
+    this.#endMoment(moment)
+  }
+
+  #endMoments(): void {
+    for (const moment of this.moments) this.#endMoment(moment)
+  }
+
+  #endMoment(moment: Moment): void {
+    this.moments.delete(moment)
+    moment.checker = this.#asOf(moment)
+    moment.end()
+  }
+
+  /** One that knows what a power cut at any time of this moment would have left, and nothing of what came later. */
+  #asOf(moment: Moment): Checker {
+    const copy = new Checker(this.journal, moment.clock)
+    const tasks = new Map<TaskModel, TaskModel>()
+    for (const [task, window] of moment.windows) tasks.set(task, task.asOf(window, moment.stopped.has(task)))
+    const of = (task: TaskModel): TaskModel => tasks.get(task)!
+    const submissions = new Map<Submission, Submission>()
+    for (const submission of this.submissions) {
+      const mine: Submission = { ...submission, tasks: submission.tasks.map(of) }
+      if (mine.tasks.some(({ now }) => now.allows(state.absent)) && mine.status !== 'refused') mine.status = 'unknown'
+      submissions.set(submission, mine)
+      copy.submissions.push(mine)
+    }
+    for (const [task, mine] of tasks) {
+      copy.tasks.set(mine.spec.tag, mine)
+      mine.submission = submissions.get(task.submission)!
+      if (task.predecessor !== undefined) mine.predecessor = of(task.predecessor)
+      mine.successors.splice(0, Infinity, ...task.successors.map((successor) => submissions.get(successor)!))
+      const { attempt } = task
+      if (attempt === undefined) continue
+      const successor = attempt.successor === undefined ? undefined : submissions.get(attempt.successor)
+      mine.attempt = { ...attempt, task: mine, successor }
+    }
+    for (const [id, task] of this.byId) copy.byId.set(id, of(task))
+    for (const queue of moment.paused) copy.paused.set(queue, { paused: true, open: 0 })
+    copy.adoptKeys(this, of)
+    copy.life = this.life + 1
+    copy.wallMax = this.wallMax
+    copy.trustedMax = this.trustedMax
+    // The view of keys is not part of a backup.
+    copy.viewLost()
+    return copy
   }
 
   // Scans

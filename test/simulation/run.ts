@@ -135,7 +135,7 @@ async function lead(seeds: number, from: number, jobs: number): Promise<void> {
   const crashes = (sums.kills ?? 0) + (sums.powerCuts ?? 0)
   console.log(
     `${seedsDone} seeds, ${crashes} crashes (${sums.powerCuts} power cuts), ${sums.failures} disk failures, ` +
-      `${sums.checkpoints} checkpoints (fewer than 20 in ${fewCheckpoints} runs), ${sums.merges} merges, ${sums.tasks} tasks, ` +
+      `${sums.checkpoints} checkpoints (fewer than 20 in ${fewCheckpoints} runs), ${sums.merges} merges, ${sums.backups} backups, ${sums.tasks} tasks, ` +
       `${sums.firings} firings, ${failed} failed seeds; ${(tookMs / 1000).toFixed(1)} s, ` +
       `${((tookMs * jobs) / Math.max(1, seedsDone)).toFixed(0)} ms of a core a seed`,
   )

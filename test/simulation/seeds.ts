@@ -15,15 +15,18 @@ function report({ seed, violations, evidence }: SimulationResult): string {
 export async function runSeeds(first: number, last: number, step: number): Promise<void> {
   let checkpoints = 0
   let crashes = 0
+  let backups = 0
   let runs = 0
   for (let seed = first; seed <= last; seed += step) {
     const result = await simulate({ seed })
     expect(report(result)).toBe('ok')
     checkpoints += result.counts.checkpoints
     crashes += result.counts.kills + result.counts.powerCuts
+    backups += result.counts.backups
     runs++
   }
   // A simulation in which nothing happens finds nothing.
   expect(checkpoints).toBeGreaterThan(15 * runs)
   expect(crashes).toBeGreaterThan(3 * runs)
+  expect(backups).toBeGreaterThan(runs)
 }

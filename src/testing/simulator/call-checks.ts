@@ -276,7 +276,10 @@ export class CallChecks extends AttemptChecks {
     known.open++
     this.open.set(known, `pause or resume ${queue}`)
     // From the call on it may be running again.
-    if (!paused) known.paused = false
+    if (!paused) {
+      known.paused = false
+      for (const moment of this.moments) moment.paused.delete(queue)
+    }
     this.paused.set(queue, known)
     this.journal.note('', `${paused ? 'pause' : 'resume'} ${queue}?`)
   }

@@ -5,6 +5,7 @@
 import { state } from './belief.ts'
 import type { Belief } from './belief.ts'
 import type { Journal } from './journal.ts'
+import type { Moment } from './moment.ts'
 import { TaskModel, type AttemptModel, type Submission, type TaskSpec } from './task-model.ts'
 
 export interface Violation {
@@ -93,6 +94,8 @@ export class CheckerCore {
   protected aheadMs: number | undefined
   /** Attempts that have not answered. */
   readonly running: Set<AttemptModel> = new Set()
+  /** Backups under way, and what may be in them. */
+  protected readonly moments: Set<Moment> = new Set()
   /** Calls without an answer, and what they are. */
   protected readonly open: Map<object, string> = new Map()
   /** The log may be without room, so that answers are recorded later than given. */
@@ -156,6 +159,7 @@ export class CheckerCore {
       const task = new TaskModel(spec, submission, this.journal.length)
       submission.tasks.push(task)
       this.tasks.set(spec.tag, task)
+      for (const moment of this.moments) moment.meets(task)
       this.journal.note(
         spec.tag,
         `${kind} ${spec.queue} at ${spec.fireFromAt}${spec.key === undefined ? '' : ` under ${spec.key.slice(0, 9)} ${spec.onConflict ?? ''}`}`,

@@ -21,6 +21,8 @@ export class Disturbances {
   #deadly = false
   #syncFault = false
   diskIsFull = false
+  /** It was full in this life, or is. */
+  mayBeFull = false
   /** Names whose sync failed are lost for the simulated disk until the power goes. */
   needsPowerCut = false
   #steppedMs = -Infinity
@@ -95,7 +97,7 @@ export class Disturbances {
     let text = ''
     if (kind === 0) {
       this.#deadly = this.#syncFault = true
-      faults.add({ on: 'sync', path: /wal-/, first, code: 'EIO' })
+      faults.add({ on: 'sync', path: /^\/data\/wal-/, first, code: 'EIO' })
       text = 'EIO at a sync of the log'
     } else if (kind === 1) {
       this.#deadly = true
@@ -128,7 +130,7 @@ export class Disturbances {
       })
       text = 'slow syncs'
     } else {
-      this.diskIsFull = true
+      this.diskIsFull = this.mayBeFull = true
       this.#checker.answersMayWait = true
       const freeBytes = random.pick([0, 4 << 10, 20 << 10])
       disk.capacityBytes = disk.model.bytesUsed + freeBytes
@@ -184,7 +186,7 @@ export class Disturbances {
 
   betweenLives(): void {
     const random = this.#random
-    this.diskIsFull = false
+    this.diskIsFull = this.mayBeFull = false
     this.#checker.answersMayWait = false
     if (random.chance(0.06)) {
       this.#machine.keys.remove(this.#keysPath)

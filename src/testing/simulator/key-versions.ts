@@ -15,6 +15,11 @@ export class KeyVersions extends LeaseChecks {
   /** The call that brings a task in, until it is answered. */
   protected readonly callOf: Map<TaskModel, KeyCall> = new Map()
 
+  /** What another checker knows of keys; of each task that one has, `of` is this one's. */
+  protected adoptKeys(other: KeyVersions, of: (task: TaskModel) => TaskModel): void {
+    for (const [name, tasks] of other.book) this.book.set(name, tasks.map(of))
+  }
+
   /** All keys that were ever used. */
   get keysUsed(): KeyRef[] {
     return [...this.book.values()].map(([first]) => ({ queue: first!.spec.queue, key: first!.spec.key! }))

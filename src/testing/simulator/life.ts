@@ -99,7 +99,8 @@ export class Life implements LifeSide {
     else if (kind < 92) this.#byKey()
     else if (kind < 93) this.#missing()
     else if (kind < 94) this.handling.killThread()
-    else if (kind < 97 && this.world.run.keyedShare > 0) this.#race()
+    else if (kind < 95) this.world.backups.make(this)
+    else if (kind < 98 && this.world.run.keyedShare > 0) this.#race()
     else this.sample()
   }
 

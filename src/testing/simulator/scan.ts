@@ -7,15 +7,19 @@ import type { Checker } from '../checker.ts'
 import { state } from './belief.ts'
 import { queueNames, seenOf } from './workload.ts'
 
-/** Lists everything, tells the checker, and holds counters and calendar against it. */
-export async function scan(engine: Engine, checker: Checker): Promise<{ live: number; dead: number }> {
+/** Lists everything, tells the checker, and holds counters and calendar against it. `idOf`: the id that the checker knows a task by. */
+export async function scan(
+  engine: Engine,
+  checker: Checker,
+  idOf: (id: string) => string = (id) => id,
+): Promise<{ live: number; dead: number }> {
   const listed: ListedTask[] = []
   for await (const task of engine.list()) listed.push(task)
   const dead: DeadView[] = []
   for await (const task of engine.deadLetters.list()) dead.push(task)
   const stats = await engine.stats()
   const calendar = await engine.calendar()
-  checker.scanned(listed.map(seenOf))
+  checker.scanned(listed.map((task) => ({ ...seenOf(task), id: idOf(task.id) })))
   checkOrder(checker, listed)
   await checkKeys(engine, checker, listed)
   const deadIds = new Set(dead.map(({ id }) => id))

@@ -35,6 +35,8 @@ export interface SimulationCounts {
   tasks: number
   tornTails: number
   events: number
+  /** Backups that were made, or left whole by a crash, and are sound. */
+  backups: number
 }
 
 export interface SimulationResult {

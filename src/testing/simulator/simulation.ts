@@ -12,6 +12,7 @@ import { hourMs, secondMs } from '../../model/units.ts'
 import { Checker } from '../checker.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { SimulatedMachine } from '../simulated-platform.ts'
+import { Backups } from './backups.ts'
 import { Disturbances } from './disturbances.ts'
 import { Journal } from './journal.ts'
 import { Life } from './life.ts'
@@ -56,6 +57,7 @@ class Simulation {
     tasks: 0,
     tornTails: 0,
     events: 0,
+    backups: 0,
   }
   #life: Life | undefined
 
@@ -79,6 +81,7 @@ class Simulation {
     this.#journal = new Journal(() => this.#machine.loop.nowMs)
     const clock = { wallMs: () => this.#machine.clock.wallMs(), nowMs: () => this.#machine.loop.nowMs }
     this.#checker = new Checker(this.#journal, clock)
+    this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'), '/data/keys.mdb')
     this.#world = {
       machine: this.#machine,
       checker: this.#checker,
@@ -87,16 +90,25 @@ class Simulation {
       hot: [],
       held: [],
       asked: new Map(),
+      backups: new Backups({
+        machine: this.#machine,
+        checker: this.#checker,
+        random: random.fork('backups'),
+        disturbances: this.#disturbances,
+        crashSoon: (steps) => {
+          if (options.ends !== 'close') this.#disturbances.crashAfter(steps, () => this.#crash(this.#drawCrash()))
+        },
+      }),
       nextTag: 1,
       calls: 0,
     }
-    this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'), '/data/keys.mdb')
   }
 
   result(): SimulationResult {
     const { violations, firings } = this.#checker
     const counts = { ...this.#counts, firings, calls: this.#world.calls, tasks: this.#checker.tasks.size }
     counts.events = this.#machine.loop.eventsRun
+    counts.backups = this.#world.backups.count
     const first = violations[0]
     const evidence = first === undefined ? [] : this.#journal.tail(first.tag, 60)
     return { seed: this.#options.seed, hash: this.#journal.hash, violations, evidence, counts }
@@ -204,7 +216,7 @@ class Simulation {
     })
     const end = this.#options.ends ?? random.pick(['kill', 'powerCut', 'powerCut', 'close'] as const)
     const calls = random.between(20, 330)
-    const crashAfter = end !== 'close' && random.chance(0.7) ? random.between(1, 600) : undefined
+    const crashAfter = end !== 'close' && random.chance(0.7) ? random.between(1, 800) : undefined
     this.#disturbances.beginLife(this.#options.soundDisk === true, crashAfter, () => this.#crash(end))
     const pace = random.pick([0.3, 2, 10, 40])
     for (let call = 0; call < calls && !life.over && closed === undefined && !this.#failed; call++) {
@@ -218,7 +230,12 @@ class Simulation {
     if (this.#failed) return
     if (!life.over && closed === undefined) {
       if (random.chance(0.5)) await loop.advanceBy(random.pick([1, 30, 3_000]), { eventsMax })
-      if (this.#disturbances.diskIsFull) await this.#serviceResumes(life)
+      if (this.#disturbances.diskIsFull) {
+        this.#disturbances.endFull()
+        await this.#accepts(life, 'D8 resumes', 'the disk has room again')
+      } else if (this.#disturbances.quiet && this.#world.backups.answered && random.chance(0.5)) {
+        await this.#accepts(life, 'backup disturbs', 'a backup is done')
+      }
     }
     if (!life.over && closed === undefined && this.#disturbances.quiet && random.chance(0.3)) await catchUp(life)
     if (!life.over && closed === undefined && !this.#failed) {
@@ -227,14 +244,14 @@ class Simulation {
     }
     if (closed !== undefined && !life.over) await this.#stopped(life, closed)
     this.#machine.disk.capacityBytes = Infinity
+    await this.#world.backups.judge(this.#world.run.options)
     this.#options.meddle?.(this.#checker)
     this.#disturbances.betweenLives()
   }
 
-  /** The disk has room again: new work is accepted without anyone's help. */
-  async #serviceResumes(life: Life): Promise<void> {
+  /** What could be against new work is over: it is accepted without anyone's help. */
+  async #accepts(life: Life, rule: string, why: string): Promise<void> {
     const { loop } = this.#machine
-    this.#disturbances.endFull()
     await loop.advanceBy(5 * secondMs, { eventsMax })
     if (life.over) return
     const before = this.#checker.submissions.length
@@ -242,11 +259,7 @@ class Simulation {
     await loop.advanceBy(5 * secondMs, { eventsMax })
     const submission = this.#checker.submissions[before]
     if (!life.over && submission !== undefined && submission.status !== 'accepted') {
-      this.#checker.violate(
-        'D8 resumes',
-        submission.tasks[0],
-        `the disk has room again, but a schedule is ${submission.status}`,
-      )
+      this.#checker.violate(rule, submission.tasks[0], `${why}, but a schedule is ${submission.status}`)
     }
   }
 

@@ -132,11 +132,25 @@ export class TaskModel {
     for (const window of this.windows) window.union(this.now)
   }
 
-  /** A window for a call that is made now. */
-  openWindow(): Belief {
-    const window = this.now.clone()
+  /** A window for a call that is made now, of which so much may be true already. */
+  openWindow(first: Belief = this.now): Belief {
+    const window = first.clone()
     this.windows.add(window)
     return window
+  }
+
+  /** The task when no more than `belief` may be true of it. Submissions and the task it replaced are still those of this one. */
+  asOf(belief: Belief, stopped: boolean): TaskModel {
+    const copy = new TaskModel(this.spec, this.submission, 0)
+    const { id, predecessor, generationFirst, wallMin, endedBy, starts, attemptMax, attempt, fence } = this
+    Object.assign(copy, { id, predecessor, generationFirst, wallMin, endedBy, starts, attemptMax, attempt, fence })
+    copy.stopped = stopped
+    copy.successors.push(...this.successors)
+    copy.since = belief.clone()
+    // They are changed in place.
+    copy.since.candidates = belief.candidates.map((candidate) => ({ ...candidate }))
+    copy.crashed()
+    return copy
   }
 
   /** The process died: all that may have been durable may be true. */

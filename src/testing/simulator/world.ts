@@ -5,6 +5,7 @@ import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
 import type { TaskInput } from '../../model/hourwheel.ts'
+import type { Backups } from './backups.ts'
 import type { AttemptModel, TaskModel } from './task-model.ts'
 import type { DrawnFor, DrawnTask, HotInstants, RunProfile } from './workload.ts'
 
@@ -18,6 +19,7 @@ export interface World {
   readonly held: HeldLease[]
   /** What was asked for by calls that may be made again. */
   readonly asked: Map<TaskModel, TaskInput>
+  readonly backups: Backups
   nextTag: number
   calls: number
 }
@@ -36,6 +38,8 @@ export interface LifeSide {
   readonly over: boolean
   /** Handlers succeed at once. */
   readonly healthy: boolean
+  /** The engine is told to close. */
+  readonly closing: boolean
   draw(drawnFor?: DrawnFor): DrawnTask
   /** Only refusals of hourwheel may reach a caller. */
   refusal(error: unknown): { code: string; outcome: string }
