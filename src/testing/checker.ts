@@ -12,13 +12,15 @@
 
 import { lossesMax } from './simulator/attempt-checks.ts'
 import { state } from './simulator/belief.ts'
-import type { CheckerClock, SeenTask } from './simulator/checker-core.ts'
+import type { SeenTask } from './simulator/checker-core.ts'
 import { named } from './simulator/key-calls.ts'
 import { isSure, KeyChecks } from './simulator/key-checks.ts'
-import { Moment } from './simulator/moment.ts'
+import { Moment, type CheckerClock } from './simulator/moment.ts'
 import type { Submission, TaskModel } from './simulator/task-model.ts'
 
 export class Checker extends KeyChecks {
+  readonly #judges: WeakMap<Moment, Checker> = new WeakMap()
+
   // Life and death of the engine
 
   opened(): void {
@@ -95,13 +97,18 @@ export class Checker extends KeyChecks {
     this.#endMoment(moment)
   }
 
+  /** What the backup of this moment is held against, once the call has its answer or will have none. */
+  judgeOf(moment: Moment): Checker {
+    return this.#judges.get(moment)!
+  }
+
   #endMoments(): void {
     for (const moment of this.moments) this.#endMoment(moment)
   }
 
   #endMoment(moment: Moment): void {
     this.moments.delete(moment)
-    moment.checker = this.#asOf(moment)
+    this.#judges.set(moment, this.#asOf(moment))
     moment.end()
   }
 

@@ -15,10 +15,9 @@ import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
 import { state } from './belief.ts'
-import type { CheckerClock } from './checker-core.ts'
 import type { Disturbances } from './disturbances.ts'
 import { eventsMax } from './liveness.ts'
-import type { Moment } from './moment.ts'
+import type { CheckerClock, Moment } from './moment.ts'
 import { scan } from './scan.ts'
 import type { LifeSide } from './world.ts'
 
@@ -104,7 +103,7 @@ export class Backups {
     this.answered = false
     for (const made of this.#made.splice(0)) {
       await this.#judge(made, settings)
-      const { violations } = made.moment.checker!
+      const { violations } = checker.judgeOf(made.moment)
       for (const { rule, tag, message } of violations) {
         checker.violations.push({ rule: `backup: ${rule}`, tag, message: `${made.moment.path}: ${message}` })
       }
@@ -114,7 +113,7 @@ export class Backups {
   async #judge({ moment, clock, status }: Made, settings: Parameters<typeof openEngineOn>[1]): Promise<void> {
     const { machine, random } = this.#options
     const { path } = moment
-    const checker = moment.checker!
+    const checker = this.#options.checker.judgeOf(moment)
     const twin = machine.fork(status === 'made' ? 'loseAll' : 'random')
     clock.of = twin
     twin.disk.capacityBytes = Infinity

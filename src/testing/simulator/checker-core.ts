@@ -5,7 +5,7 @@
 import { state } from './belief.ts'
 import type { Belief } from './belief.ts'
 import type { Journal } from './journal.ts'
-import type { Moment } from './moment.ts'
+import type { CheckerClock, Moment } from './moment.ts'
 import { TaskModel, type AttemptModel, type Submission, type TaskSpec } from './task-model.ts'
 
 export interface Violation {
@@ -61,13 +61,6 @@ export interface SeenAnswer {
   readonly how?: string | undefined
   readonly fireAt?: number | undefined
   readonly generation?: number | undefined
-}
-
-export interface CheckerClock {
-  /** The real wall clock, not what the engine was shown. */
-  wallMs(): number
-  /** Virtual time, which only grows. */
-  nowMs(): number
 }
 
 export class CheckerCore {

@@ -3,10 +3,15 @@
  * since, until it is answered. What was acknowledged before is in both.
  */
 
-import type { Checker } from '../checker.ts'
 import type { Belief } from './belief.ts'
-import type { CheckerClock } from './checker-core.ts'
 import type { TaskModel } from './task-model.ts'
+
+export interface CheckerClock {
+  /** The real wall clock, not what the engine was shown. */
+  wallMs(): number
+  /** Virtual time, which only grows. */
+  nowMs(): number
+}
 
 export class Moment {
   readonly path: string
@@ -16,8 +21,6 @@ export class Moment {
   readonly stopped: ReadonlySet<TaskModel>
   /** Queues that have been paused all the time. */
   readonly paused: Set<string>
-  /** Judges the backup, once the call has its answer or will have none. */
-  checker: Checker | undefined
 
   constructor(path: string, clock: CheckerClock, tasks: Iterable<TaskModel>, paused: Iterable<string>) {
     this.path = path

@@ -39,6 +39,7 @@ class Simulation {
   readonly #checker: Checker
   readonly #world: World
   readonly #disturbances: Disturbances
+  readonly #backups: Backups
   readonly #modules: ThreadModules = new ThreadModules(
     () => this.#life?.handling,
     (handler) => void this.#machine.handlers.threads.get(handler)?.terminate('it exits'),
@@ -82,6 +83,15 @@ class Simulation {
     const clock = { wallMs: () => this.#machine.clock.wallMs(), nowMs: () => this.#machine.loop.nowMs }
     this.#checker = new Checker(this.#journal, clock)
     this.#disturbances = new Disturbances(this.#machine, this.#checker, random.fork('disturbances'), '/data/keys.mdb')
+    this.#backups = new Backups({
+      machine: this.#machine,
+      checker: this.#checker,
+      random: random.fork('backups'),
+      disturbances: this.#disturbances,
+      crashSoon: (steps) => {
+        if (options.ends !== 'close') this.#disturbances.crashAfter(steps, () => this.#crash(this.#drawCrash()))
+      },
+    })
     this.#world = {
       machine: this.#machine,
       checker: this.#checker,
@@ -90,15 +100,7 @@ class Simulation {
       hot: [],
       held: [],
       asked: new Map(),
-      backups: new Backups({
-        machine: this.#machine,
-        checker: this.#checker,
-        random: random.fork('backups'),
-        disturbances: this.#disturbances,
-        crashSoon: (steps) => {
-          if (options.ends !== 'close') this.#disturbances.crashAfter(steps, () => this.#crash(this.#drawCrash()))
-        },
-      }),
+      backups: this.#backups,
       nextTag: 1,
       calls: 0,
     }
@@ -108,7 +110,7 @@ class Simulation {
     const { violations, firings } = this.#checker
     const counts = { ...this.#counts, firings, calls: this.#world.calls, tasks: this.#checker.tasks.size }
     counts.events = this.#machine.loop.eventsRun
-    counts.backups = this.#world.backups.count
+    counts.backups = this.#backups.count
     const first = violations[0]
     const evidence = first === undefined ? [] : this.#journal.tail(first.tag, 60)
     return { seed: this.#options.seed, hash: this.#journal.hash, violations, evidence, counts }
@@ -233,7 +235,7 @@ class Simulation {
       if (this.#disturbances.diskIsFull) {
         this.#disturbances.endFull()
         await this.#accepts(life, 'D8 resumes', 'the disk has room again')
-      } else if (this.#disturbances.quiet && this.#world.backups.answered && random.chance(0.5)) {
+      } else if (this.#disturbances.quiet && this.#backups.answered && random.chance(0.5)) {
         await this.#accepts(life, 'backup disturbs', 'a backup is done')
       }
     }
@@ -244,7 +246,7 @@ class Simulation {
     }
     if (closed !== undefined && !life.over) await this.#stopped(life, closed)
     this.#machine.disk.capacityBytes = Infinity
-    await this.#world.backups.judge(this.#world.run.options)
+    await this.#backups.judge(this.#world.run.options)
     this.#options.meddle?.(this.#checker)
     this.#disturbances.betweenLives()
   }

@@ -5,7 +5,6 @@ import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
 import type { TaskInput } from '../../model/hourwheel.ts'
-import type { Backups } from './backups.ts'
 import type { AttemptModel, TaskModel } from './task-model.ts'
 import type { DrawnFor, DrawnTask, HotInstants, RunProfile } from './workload.ts'
 
@@ -19,7 +18,7 @@ export interface World {
   readonly held: HeldLease[]
   /** What was asked for by calls that may be made again. */
   readonly asked: Map<TaskModel, TaskInput>
-  readonly backups: Backups
+  readonly backups: { make(life: LifeSide): void }
   nextTag: number
   calls: number
 }
