@@ -38,18 +38,25 @@ export function snapshotFileName(number: number): string {
   return `snap-${number}.snap`
 }
 
-const dataFileForm = /^(?:wal-\d+-\d+\.log|(?:seg|dead)-\d+\.seg|snap-\d+\.snap)$/u
-const numberedForm = /^(?:seg|dead|snap)-(\d{1,15})\.(?:seg|snap)$/u
+/** No leading zeros, so that a file has one name only. What is read as a number is one exactly. */
+const logForm = /^wal-(0|[1-9]\d{0,9})-(0|[1-9]\d{0,14})\.log$/u
+const numberedForm = /^(?:(?:seg|dead)-(0|[1-9]\d{0,14})\.seg|snap-(0|[1-9]\d{0,14})\.snap)$/u
 
 /** Whether a file of this name may be one that a manifest names: of the log, a segment, a snapshot. */
 export function isDataFileName(name: string): boolean {
-  return dataFileForm.test(name)
+  return logForm.test(name) || numberedForm.test(name)
+}
+
+/** What the name of a log file says; undefined for any other name. */
+export function parseLogFileName(name: string): { openCount: number; number: number } | undefined {
+  const match = logForm.exec(name)
+  return match === null ? undefined : { openCount: Number(match[1]), number: Number(match[2]) }
 }
 
 /** The number of a segment or snapshot; undefined for any other name. */
 export function fileNumberOf(name: string): number | undefined {
-  const digits = numberedForm.exec(name)?.[1]
-  return digits === undefined ? undefined : Number(digits)
+  const match = numberedForm.exec(name)
+  return match === null ? undefined : Number(match[1] ?? match[2])
 }
 
 export function hexOfFileId(fileId: Uint8Array): string {

@@ -11,9 +11,9 @@
  */
 
 import { refuse } from '../../model/errors.ts'
-import { fileIdOfHex, segmentFileName, snapshotFileName } from '../../storage/file-meta.ts'
+import { fileIdOfHex, parseLogFileName, segmentFileName, snapshotFileName } from '../../storage/file-meta.ts'
 import { encodeManifest, type Manifest } from '../../storage/manifest/manifest.ts'
-import { frameBytesOf, parseLogFileName } from '../../storage/wal/log-format.ts'
+import { frameBytesOf } from '../../storage/wal/log-format.ts'
 import type { LogFileInfo } from '../../storage/wal/log.ts'
 import { copyLogFile } from '../../storage/wal/wal-copy.ts'
 import { scanLogFile } from '../../storage/wal/wal-scan.ts'

@@ -8,11 +8,17 @@
 
 import { Ledger } from '../../model/ledger.ts'
 import type { Disk } from '../../platform/ports.ts'
-import { segmentFileName, snapshotFileName, type SegmentMeta, type SnapshotMeta } from '../../storage/file-meta.ts'
+import {
+  parseLogFileName,
+  segmentFileName,
+  snapshotFileName,
+  type SegmentMeta,
+  type SnapshotMeta,
+} from '../../storage/file-meta.ts'
 import { loadManifest, type Manifest } from '../../storage/manifest/manifest.ts'
 import { describeSegment, parseSegmentName, type SegmentName } from '../../storage/segments/segment-scan.ts'
 import { scanSnapshot, type ScannedSection } from '../../storage/snapshot/snapshot-scan.ts'
-import { logFileName, parseLogFileName } from '../../storage/wal/log-format.ts'
+import { logFileName } from '../../storage/wal/log-format.ts'
 import { decodeLedger } from '../ledger-sections.ts'
 import type { Loss, SurveyedLog } from './findings.ts'
 import type { IdMap } from './id-map.ts'

@@ -11,7 +11,7 @@ import { crc32, fileSeed } from '../../platform/checksum.ts'
 import { readWhole, writeFully } from '../../platform/full-io.ts'
 import type { Disk } from '../../platform/ports.ts'
 import { encodeFileHeader, fileHeaderBytes, fileIdBytes, sameFileId, verifyFileHeader } from '../file-header.ts'
-import { segmentFileName, snapshotFileName } from '../file-meta.ts'
+import { fileNumberOf, parseLogFileName, segmentFileName, snapshotFileName } from '../file-meta.ts'
 import { contradictionIn, decodeBody, encodeBody, type Manifest } from './manifest-body.ts'
 
 export type { Manifest } from './manifest-body.ts'
@@ -131,13 +131,16 @@ export interface CheckedListing {
   readonly foreign: string[]
 }
 
-const number = '(?:0|[1-9]\\d*)'
-const leftoverForm = new RegExp(`^(?:(?:seg|dead)-${number}\\.seg|snap-${number}\\.snap|.*\\.tmp)$`, 'u')
+const knownForm = /^(?:keys\.mdb(?:-lock)?|MANIFEST|LOCK|quarantine|lost\+found)$/u
+
+function isLeftover(name: string): boolean {
+  return fileNumberOf(name) !== undefined || name.endsWith('.tmp')
+}
+
 /** The log judges its files itself. */
-const knownForm = new RegExp(
-  `^(?:wal-${number}-${number}\\.log|keys\\.mdb(?:-lock)?|MANIFEST|LOCK|quarantine|lost\\+found)$`,
-  'u',
-)
+function isKnown(name: string): boolean {
+  return knownForm.test(name) || parseLogFileName(name) !== undefined
+}
 
 /** Compares a directory with its manifest; throws HW_CORRUPT when a file is missing. `others` are names that belong there too. */
 export function checkListing(
@@ -149,10 +152,10 @@ export function checkListing(
   const listed = new Set(filesOf(manifest))
   const missing = [...listed].find((name) => !there.has(name))
   if (missing !== undefined) throw missingFile(manifest, missing)
-  const rest = names.filter((name) => !listed.has(name) && !others.includes(name) && !knownForm.test(name))
+  const rest = names.filter((name) => !listed.has(name) && !others.includes(name) && !isKnown(name))
   return {
-    leftovers: rest.filter((name) => leftoverForm.test(name)),
-    foreign: rest.filter((name) => !leftoverForm.test(name)),
+    leftovers: rest.filter(isLeftover),
+    foreign: rest.filter((name) => !isLeftover(name)),
   }
 }
 

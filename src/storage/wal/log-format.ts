@@ -53,14 +53,6 @@ export function logFileName(openCount: number, number: number): string {
   return `wal-${openCount}-${number}.log`
 }
 
-const namePattern = /^wal-(0|[1-9]\d{0,9})-(0|[1-9]\d{0,14})\.log$/
-
-/** What a file name says, or undefined when it is not the name of a WAL file. */
-export function parseLogFileName(name: string): { openCount: number; number: number } | undefined {
-  const match = namePattern.exec(name)
-  return match === null ? undefined : { openCount: Number(match[1]), number: Number(match[2]) }
-}
-
 /**
  * Completes a frame in place: zeroes the padding behind the payload, then writes the header at `at`. The payload lies behind
  * the header already. Answers the header's crc, which the next frame carries on.

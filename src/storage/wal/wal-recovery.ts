@@ -13,8 +13,9 @@
 
 import { refuse, type HourwheelError } from '../../model/errors.ts'
 import type { Disk, Random } from '../../platform/ports.ts'
+import { parseLogFileName } from '../file-meta.ts'
 import { diskTrouble } from './disk-trouble.ts'
-import { logFileName, parseLogFileName } from './log-format.ts'
+import { logFileName } from './log-format.ts'
 import type { LogFileInfo } from './log.ts'
 import { copyLogFile, setAside, type CopiedLog } from './wal-copy.ts'
 import { readLogFile, readLogFileStart, type LogFileStart, type OnRecord, type ReadLogResult } from './wal-reader.ts'

@@ -10,13 +10,13 @@
 import { fileSeed } from '../../platform/checksum.ts'
 import type { Disk } from '../../platform/ports.ts'
 import { fileHeaderBytes, verifyFileHeader } from '../file-header.ts'
+import { parseLogFileName } from '../file-meta.ts'
 import { FileWindow } from './file-window.ts'
 import {
   frameBytesOf,
   frameHeaderBytes,
   lastNonZero,
   lengthBytes,
-  parseLogFileName,
   payloadIsSound,
   readFrameHeader,
   type FrameHeader,

@@ -271,7 +271,7 @@ describe('a directory', () => {
 
   test('keeps what is foreign, and gives away what does not count', () => {
     const leftovers = ['seg-11.seg', 'dead-12.seg', 'seg-20.seg', 'snap-2.snap', 'MANIFEST.tmp', 'wal-4-10.log.tmp']
-    const foreign = ['seg-012.seg', 'seg-x.seg', 'snap-.snap', 'notes.txt', 'MANIFEST~', 'keys']
+    const foreign = ['seg-012.seg', 'wal-1-07.log', 'snap-.snap', 'notes.txt', 'MANIFEST~', 'keys']
     const known = ['MANIFEST', 'wal-1-7.log', 'wal-4-10.log', 'quarantine', 'LOCK', 'lost+found']
     const names = [...listed, ...known, ...leftovers, ...foreign]
     expect(checkListing(golden, names)).toEqual({ leftovers, foreign })

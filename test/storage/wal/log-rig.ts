@@ -7,7 +7,7 @@ import type { LogWriterOptions } from '../../../src/storage/wal/log-writer-optio
 import { LogWriter } from '../../../src/storage/wal/log-writer.ts'
 import type { AppendPurpose, Log } from '../../../src/storage/wal/log.ts'
 import { readLogFile, type ReadLogOptions, type ReadLogResult } from '../../../src/storage/wal/wal-reader.ts'
-import { parseLogFileName } from '../../../src/storage/wal/log-format.ts'
+import { parseLogFileName } from '../../../src/storage/file-meta.ts'
 
 export const directory = '/data'
 
