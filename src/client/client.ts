@@ -3,6 +3,7 @@
  * engine throws; what differs is said in docs/client.md. Holds no state of tasks.
  */
 
+import { parseCalendarRange, parseDeadFilter, parseListInput } from '../model/call-inputs.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Hourwheel } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
@@ -40,9 +41,9 @@ import { checkQueueName } from '../model/names.ts'
 import type { AnyQueues, PayloadOutput, QueueName } from '../model/typed-queues.ts'
 import { pathOf } from '../protocol/routes.ts'
 import { fromWire, type Wired, type WireLeased, type WireListed } from '../protocol/wire.ts'
-import { batchText, calendarQuery, listQuery, rescheduleRequest, taskRoute, taskText } from './bodies.ts'
+import { batchText, rescheduleRequest, taskRoute, taskText } from './bodies.ts'
 import { events, type ClientEvent, type EventsInput } from './event-stream.ts'
-import { ackText, deadQuery, deadTarget, extendText, leaseRequest, nackText } from './lease-bodies.ts'
+import { ackText, deadTargetOf, extendText, leaseRequest, nackText } from './lease-bodies.ts'
 import { Puller } from './puller.ts'
 import { answerOf, type Answer, type Request, type Transport } from './transport.ts'
 
@@ -65,8 +66,8 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     this.deadLetters = {
       list: (filter = {}) => this.#listDead(filter),
-      redrive: async (target) => (await this.#post('redrive', {}, deadTarget(target))) as { redriven: number },
-      purge: async (target) => (await this.#post('purge', {}, deadTarget(target))) as { purged: number },
+      redrive: async (target) => (await this.#post('redrive', {}, deadTargetOf(target))) as { redriven: number },
+      purge: async (target) => (await this.#post('purge', {}, deadTargetOf(target))) as { purged: number },
     }
   }
 
@@ -106,11 +107,11 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async *list(input: ListInput = {}): AsyncGenerator<ListedTask, void, undefined> {
     this.#assertOpen()
-    const { query, limit } = listQuery(input)
+    const { limit, ...filter } = parseListInput(input)
     let { cursor } = input
     for (let left = limit; left > 0;) {
       this.#assertOpen()
-      const page = { ...query, cursor, limit: Math.min(left, pageTasks) }
+      const page = { ...filter, cursor, limit: Math.min(left, pageTasks) }
       const { body } = await this.#call({ route: 'list', path: pathOf('list', {}, page) })
       const { tasks, cursor: next } = body as { tasks: WireListed[]; cursor?: string }
       for (const task of tasks) yield fromWire<ListedTask>(task)
@@ -209,8 +210,8 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
     range: { from?: InstantInput | undefined; to?: InstantInput | undefined } = {},
   ): Promise<CalendarHour[]> {
     this.#assertOpen()
-    const query = calendarQuery(range)
-    const { body } = await this.#call({ route: 'calendar', path: pathOf('calendar', {}, query) })
+    const path = pathOf('calendar', {}, { ...parseCalendarRange(range) })
+    const { body } = await this.#call({ route: 'calendar', path })
     return (body as { hours: CalendarHour[] }).hours
   }
 
@@ -271,7 +272,7 @@ export class Client<Queues = AnyQueues> implements Hourwheel<Queues> {
 
   async *#listDead(filter: DeadFilter & { limit?: number | undefined }): AsyncGenerator<DeadView, void, undefined> {
     this.#assertOpen()
-    const { queue, limit } = deadQuery(filter)
+    const { queue, limit } = parseDeadFilter(filter)
     let cursor: string | undefined
     for (let left = limit; left > 0;) {
       this.#assertOpen()

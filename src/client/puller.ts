@@ -6,8 +6,8 @@
 
 import { HandlerContext, type ContextState } from '../delivery/handler-context.ts'
 import { parseDurationWithin } from '../model/durations.ts'
-import { HourwheelError, refuse, shown } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { HourwheelError, refuse } from '../model/errors.ts'
+import { checkFields, wholeIn } from '../model/fields.ts'
 import type {
   AckInput,
   HandleOptions,
@@ -58,10 +58,7 @@ export class Puller {
     this.#client = client
     this.#queue = queue
     this.#handler = handler
-    this.#concurrency = concurrency ?? limits.concurrencyDefault
-    if (!Number.isInteger(this.#concurrency) || this.#concurrency < 1 || this.#concurrency > limits.concurrencyMax) {
-      throw refuse('HW_INVALID_OPTIONS', `concurrency is ${shown(concurrency)}; give 1 to ${limits.concurrencyMax}`)
-    }
+    this.#concurrency = wholeIn(concurrency ?? limits.concurrencyDefault, 1, limits.concurrencyMax, 'concurrency')
     this.#timeoutMs = parseDurationWithin(
       timeout ?? limits.timeoutMsDefault,
       'timeout',

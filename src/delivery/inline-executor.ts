@@ -16,7 +16,7 @@ import { HandlerContext } from './handler-context.ts'
 export interface InlineParts {
   readonly clock: Clock
   readonly answers: Answers
-  /** openCount * 2^32: makes fences of a later open larger. */
+  /** Added to a lease's fence. */
   readonly fenceBase: number
   taskBytes(row: number): TaskBytes
   idText(homeHour: number, ordinal: number): string

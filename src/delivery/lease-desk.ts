@@ -13,21 +13,29 @@
  * - A lease that expires uses up an attempt, as a time-out does.
  */
 
+import { limits } from '../model/limits.ts'
+import type { Clock, TimerHandle } from '../platform/ports.ts'
 import type { Attempt } from './attempt.ts'
 import type { DeliveryQueue } from './attempt-records.ts'
 import { newConsumer, type Consumer } from './consumer.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Executor } from './executor.ts'
-import type { Clock, TimerHandle } from '../platform/ports.ts'
 
-interface Waiting {
+/** What a caller asks for. */
+export interface LeaseWish {
   readonly max: number
   readonly leaseMs: number
+  /** How long it waits for the first task. */
+  readonly waitMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+interface Waiting {
+  readonly wish: LeaseWish
   /** Monotonic; nobody waits longer. */
   readonly untilMs: number
   readonly resolve: (attempts: Attempt[]) => void
   timer: TimerHandle | undefined
-  readonly signal: AbortSignal | undefined
   readonly aborted: () => void
 }
 
@@ -48,23 +56,16 @@ export class LeaseDesk {
     parts.dispatcher.serveWaiting = (queueNumber) => this.#serve(queueNumber)
   }
 
-  /** Up to `max` due tasks; waits up to `waitMs` for the first. Empty when none came, or the signal aborted. */
-  lease(
-    queue: DeliveryQueue,
-    max: number,
-    leaseMs: number,
-    waitMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Attempt[]> {
+  /** Due tasks; empty when none came in time, or the signal aborted. */
+  lease(queue: DeliveryQueue, wish: LeaseWish): Promise<Attempt[]> {
+    const { waitMs, signal } = wish
     if (this.#closed || signal?.aborted === true) return Promise.resolve([])
     return new Promise((resolve) => {
       const waiting: Waiting = {
-        max,
-        leaseMs,
+        wish,
         untilMs: this.#parts.clock.monotonicMs() + waitMs,
         resolve,
         timer: undefined,
-        signal,
         aborted: () => this.#giveUp(queue.number, waiting),
       }
       signal?.addEventListener('abort', waiting.aborted, { once: true })
@@ -78,7 +79,7 @@ export class LeaseDesk {
     })
   }
 
-  /** Sleeps in steps of at most a second, as everything here does. */
+  /** Never sleeps for long at once, as nothing here does. */
   #waitOn(queueNumber: number, waiting: Waiting): void {
     const { clock } = this.#parts
     const leftMs = waiting.untilMs - clock.monotonicMs()
@@ -87,7 +88,7 @@ export class LeaseDesk {
       clock.soon(() => this.#giveUp(queueNumber, waiting))
       return
     }
-    waiting.timer = clock.setTimer(Math.min(leftMs, 1_000), () => this.#waitOn(queueNumber, waiting))
+    waiting.timer = clock.setTimer(Math.min(leftMs, limits.timerSleepMsMax), () => this.#waitOn(queueNumber, waiting))
   }
 
   /** Nothing came in time, or the caller went away. */
@@ -110,11 +111,11 @@ export class LeaseDesk {
     if (line === undefined || consumer === undefined) return
     while (line.length > 0 && consumer.queue.due.count > 0) {
       const waiting = line[0]!
-      const taken = this.#parts.dispatcher.take(consumer, waiting.max)
+      const taken = this.#parts.dispatcher.take(consumer, waiting.wish.max)
       if (taken === 0) return
       this.#leaveLine(queueNumber, waiting)
       const attempts = this.#parts.dispatcher.lastTaken(taken)
-      for (const attempt of attempts) attempt.timeoutMs = waiting.leaseMs
+      for (const attempt of attempts) attempt.timeoutMs = waiting.wish.leaseMs
       void this.#handOut(queueNumber, waiting, attempts)
     }
   }
@@ -144,7 +145,8 @@ export class LeaseDesk {
       return
     }
     const { clock, dispatcher } = this.#parts
-    const isGone = this.#closed || waiting.signal?.aborted === true
+    const { signal } = waiting.wish
+    const isGone = this.#closed || signal?.aborted === true
     const mayNotStart = isGone || dispatcher.isHeld || attempts[0]!.queue.ledger.paused
     const now = clock.wallMs()
     const handed: Attempt[] = []
@@ -156,7 +158,7 @@ export class LeaseDesk {
       }
     }
     if (handed.length > 0 || isGone || waiting.untilMs <= clock.monotonicMs()) {
-      waiting.signal?.removeEventListener('abort', waiting.aborted)
+      signal?.removeEventListener('abort', waiting.aborted)
       waiting.resolve(handed)
       return
     }

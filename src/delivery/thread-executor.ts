@@ -27,7 +27,7 @@ const restartMs = 1_000
 export interface ThreadExecutorParts extends Omit<LineParts, 'freed'> {
   readonly clock: Clock
   readonly handlers: HandlerThreads
-  /** openCount * 2^32: makes fences of a later open larger. */
+  /** Added to a lease's fence. */
   readonly fenceBase: number
   taskBytes(row: number): TaskBytes
 }

@@ -3,12 +3,10 @@
 import type { Dispatcher } from '../delivery/dispatcher.ts'
 import type { Executor } from '../delivery/executor.ts'
 import type { LeaseDesk } from '../delivery/lease-desk.ts'
-import { decodeId, encodeId, packId } from '../model/ids.ts'
-import { refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { checkRef } from '../model/call-inputs.ts'
 import type { Handler } from '../model/hourwheel.ts'
+import { decodeId, encodeId, packId } from '../model/ids.ts'
 import type { Ledger } from '../model/ledger.ts'
-import { checkKey, checkQueueName } from '../model/names.ts'
 import type { Platform } from '../platform/ports.ts'
 import type { Log } from '../storage/wal/log.ts'
 import type { Admission } from './admission.ts'
@@ -54,6 +52,8 @@ export interface Core {
   readonly events: Events
   readonly incarnation: number
   readonly openCount: number
+  /** Added to a lease's fence, so that fences of a later opening are larger. */
+  readonly fenceBase: number
   /** Finds a queue by a checked name, making it known when it is new. */
   readonly queueOf: (name: string) => QueueRuntime
   readonly leaseDesk: LeaseDesk
@@ -65,38 +65,22 @@ export interface Core {
 /** The task that a ref names now: a key may name another one later. Undefined when there is none. */
 export type Target = () => number | undefined
 
-/** Ids and `{ queue, key }`. What is malformed is refused. */
-export function parseTarget(core: Core, ref: unknown): Target {
-  if (typeof ref !== 'object' || ref === null) {
-    const id = parseRef(core, ref)
+/** What is malformed is refused; an id of another history of the directory names no task. */
+export function parseTarget(core: Core, given: unknown): Target {
+  const ref = checkRef(given)
+  if (typeof ref === 'string') {
+    const { incarnation, homeHour, ordinal } = decodeId(ref)!
+    const id = incarnation === core.incarnation ? packId(homeHour, ordinal) : undefined
     return () => id
   }
-  checkFields(ref, ['queue', 'key'], 'a ref')
-  const name = checkQueueName((ref as { queue?: unknown }).queue)
-  const key = checkKey((ref as { key?: unknown }).key)
   return () => {
-    const queue = core.ledger.queueByName.get(name)
-    const holder = queue === undefined ? undefined : core.keys.find(queue.number, key)
+    const queue = core.ledger.queueByName.get(ref.queue)
+    const holder = queue === undefined ? undefined : core.keys.find(queue.number, ref.key)
     if (holder === undefined) return undefined
     const { keyWindowMs } = core.tiers.queues[queue!.number]!.settings
     // A dead letter can be found by its key as long as it is kept.
     return holder.state === 'dead' || core.keys.isRemembered(holder, keyWindowMs) ? holder.id : undefined
   }
-}
-
-/** An id from its text; undefined when it belongs to another history of the directory. Malformed text is refused. */
-function parseRef(core: Core, ref: unknown): number | undefined {
-  if (typeof ref !== 'string') {
-    throw refuse(
-      'HW_INVALID_REF',
-      `a task is referred to by its id, a string of 14 characters, or by { queue, key }, not by a ${typeof ref}`,
-    )
-  }
-  const decoded = decodeId(ref)
-  if (decoded === undefined) {
-    throw refuse('HW_INVALID_REF', `'${ref.slice(0, 40)}' is not an id: ids have 14 characters and come from a receipt`)
-  }
-  return decoded.incarnation === core.incarnation ? packId(decoded.homeHour, decoded.ordinal) : undefined
 }
 
 export function idText(core: Core, homeHour: number, ordinal: number): string {

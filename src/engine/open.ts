@@ -47,6 +47,7 @@ import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
 import { compactBlocks, demoteFurthest } from './relief.ts'
 import { SegmentSet } from './segment-set.ts'
+import { stoppableOf } from './stopping.ts'
 import { encodeSuccessor } from './task-encoder.ts'
 import { TaskLookup } from './task-lookup.ts'
 import { isTooFarAhead, Ticker } from './ticker.ts'
@@ -92,10 +93,12 @@ async function compose(
 ): Promise<Engine> {
   const { clock, disk, random } = platform
   const { directory } = settings
+  // Of simulations, which meet every boundary often.
+  const isTiny = settings.walFileBytes < 1 << 20
   const lifecycle = new Lifecycle()
   const events = new Events(clock)
   const table = new TaskTable(settings.nearBytesMax < 1 << 20 ? 256 : undefined)
-  const blocks = new BlockStore(settings.walFileBytes < 1 << 20 ? { blockBytes: settings.walFileBytes } : {})
+  const blocks = new BlockStore(isTiny ? { blockBytes: settings.walFileBytes } : {})
   const ledger = new Ledger(0)
   const tiers = new Tiers({
     table,
@@ -231,10 +234,11 @@ async function compose(
     settled: () => late.core?.promoter.poke(),
   })
   const leaseDesk = new LeaseDesk({ clock, dispatcher, whenSynced: (lsn) => log.whenSynced(lsn) })
+  const fenceBase = openCount * 2 ** 32
   const inlineParts = {
     clock,
     answers: dispatcher,
-    fenceBase: openCount * 2 ** 32,
+    fenceBase,
     taskBytes: (row: number) => recorder.taskBytes(row),
     idText,
     encodeNext: (task: TaskInput) =>
@@ -301,7 +305,7 @@ async function compose(
     exclusive,
     publication,
     holds,
-    limits: settings.walFileBytes < 1 << 20 ? mergeLimitsTiny : mergeLimits,
+    limits: isTiny ? mergeLimitsTiny : mergeLimits,
     failed,
   })
   const core: Core = {
@@ -328,6 +332,7 @@ async function compose(
     events,
     incarnation,
     openCount,
+    fenceBase,
     queueOf,
     leaseDesk,
     inlineExecutor: (handler) => new InlineExecutor(handler, inlineParts),
@@ -335,52 +340,7 @@ async function compose(
   }
   late.core = core
 
-  const stop = async (): Promise<void> => {
-    holds.end()
-    ticker.stop()
-    promoter.stop()
-    await Promise.all([checkpointer.stop(), merger.stop()])
-    await exclusive.run(() => Promise.resolve())
-  }
-  const release = async (): Promise<void> => {
-    await bodies.close()
-    await segments.close()
-    await releaseAll()
-  }
-  lifecycle.attach({
-    drain: (drainMs) => {
-      leaseDesk.close()
-      return dispatcher.drain(drainMs)
-    },
-    async close() {
-      await checkpointer.catchUp()
-      await stop()
-      admission.rejectAll(refuse('HW_CLOSED', 'the engine was closed before there was room; nothing was scheduled'))
-      await keyTable.close()
-      await log.close()
-      dispatcher.rejectUnrecorded(refuse('HW_CLOSED', 'the engine was closed before this could be recorded'))
-      await release()
-    },
-    async abandon(error) {
-      const unknown = refuse(
-        'HW_OUTCOME_UNKNOWN',
-        `the engine stopped (${error.code}: ${error.message}); whether this was done is not known`,
-        { outcome: 'unknown', cause: error },
-      )
-      holds.end()
-      log.abandon(error)
-      waiters.rejectAll(unknown)
-      admission.rejectAll(error)
-      ticker.stop()
-      promoter.stop()
-      leaseDesk.close()
-      dispatcher.abandon()
-      dispatcher.rejectUnrecorded(unknown)
-      const background = [keyTable.abandon(), checkpointer.stop(), merger.stop()]
-      await Promise.allSettled([...background, bodies.close(), segments.close(), log.close()])
-      await releaseAll()
-    },
-  })
+  lifecycle.attach(stoppableOf(core, releaseAll))
   if (lifecycle.state === 'failed') lifecycle.assertOpen()
   if (recovered.keysLost) await rebuildKeys(core)
   await loseLeases(core)

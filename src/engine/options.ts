@@ -3,7 +3,7 @@
 import { parseDuration, type Duration } from '../model/durations.ts'
 import type { EngineOptions } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { checkFields, wholeIn } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
@@ -115,9 +115,4 @@ export function parseQueueOptions(name: string, options: QueueOptions, defaults:
     keyWindowMs: parseKeyWindow(options.keyWindow, defaults.keyWindowMs),
     payload: options.payload === undefined ? undefined : checkSchema(options.payload, name),
   }
-}
-
-export function wholeIn(value: unknown, min: number, max: number, name: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
-  throw refuse('HW_INVALID_OPTIONS', `${name} must be a whole number from ${min} to ${max}, not ${String(value)}`)
 }

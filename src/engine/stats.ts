@@ -1,9 +1,7 @@
 /** stats and calendar: counted as things happen, never by looking through tasks. */
 
-import { refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { parseCalendarRange } from '../model/call-inputs.ts'
 import type { CalendarHour, InstantInput, QueueStats, Stats } from '../model/hourwheel.ts'
-import { parseInstant } from '../model/instants.ts'
 import { counter, counterCount } from '../model/ledger.ts'
 import { addCounters, conservationOf, countersByName } from '../model/stats.ts'
 import { hourMs, hourOf } from '../model/units.ts'
@@ -82,13 +80,11 @@ export function calendarOf(
   core: Core,
   range: { from?: InstantInput | undefined; to?: InstantInput | undefined } = {},
 ): CalendarHour[] {
-  if (typeof range !== 'object' || range === null) throw refuse('HW_INVALID_OPTIONS', 'calendar takes { from, to }')
-  checkFields(range, ['from', 'to'], 'calendar')
-  const from = range.from === undefined ? 0 : hourOf(parseInstant(range.from))
-  const to = range.to === undefined ? Infinity : hourOf(parseInstant(range.to))
+  const { from = -Infinity, to = Infinity } = parseCalendarRange(range)
+  const [fromHour, toHour] = [hourOf(from), hourOf(to)]
   const hours: CalendarHour[] = []
   for (const { hour, live } of core.ledger.hours.values()) {
-    if (live > 0 && hour >= from && hour <= to) hours.push({ hour: hour * hourMs, pending: live })
+    if (live > 0 && hour >= fromHour && hour <= toHour) hours.push({ hour: hour * hourMs, pending: live })
   }
   return hours.sort((a, b) => a.hour - b.hour)
 }

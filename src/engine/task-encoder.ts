@@ -3,7 +3,7 @@
 import type { EncodedInput as Input, EncodedTask as Task } from '../model/task-encoder.ts'
 import type { QueueRuntime } from './queue-runtime.ts'
 
-export { checkTimeoutMs, encodeSuccessor, encodeTask, fireAtOf } from '../model/task-encoder.ts'
+export { checkTimeoutMs, encodeSuccessor, encodeTask } from '../model/task-encoder.ts'
 
 export type EncodedTask = Task<QueueRuntime>
 export type EncodedInput = Input<QueueRuntime>

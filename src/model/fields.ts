@@ -1,5 +1,5 @@
 /**
- * Options objects: plain, and without fields that nobody reads. A misspelt option that is ignored in silence is a
+ * Options objects: plain, without fields that nobody reads, their numbers within bounds. A misspelt option that is ignored in silence is a
  * timer that fires with the wrong settings in 30 days, so every one is refused.
  */
 
@@ -10,6 +10,11 @@ import type { ErrorCode } from './errors.ts'
 export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return isPlainPrototype(Object.getPrototypeOf(value))
+}
+
+/** Also an array, a Date and the like; not null. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** Null, or the Object.prototype of this realm or another one (a vm context, a test runner's sandbox). */
@@ -38,4 +43,9 @@ export function checkFields(
     })
   }
   return record
+}
+
+export function wholeIn(value: unknown, min: number, max: number, name: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
+  throw refuse('HW_INVALID_OPTIONS', `${name} must be a whole number from ${min} to ${max}, not ${String(value)}`)
 }

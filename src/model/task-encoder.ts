@@ -130,7 +130,7 @@ export function fireAtOf(input: Pick<TaskInput, 'at' | 'delay'>, now: number): n
 function encodeOptions(task: TaskInput, fireAt: number): Uint8Array | undefined {
   const retry = task.retry === undefined ? undefined : parseRetry(task.retry)
   const timeoutMs = task.timeout === undefined ? undefined : checkTimeoutMs(parseDuration(task.timeout, 'timeout'))
-  const expiresAt = task.expiresAt === undefined ? undefined : parseInstant(task.expiresAt)
+  const expiresAt = task.expiresAt === undefined ? undefined : parseInstant(task.expiresAt, 'expiresAt')
   if (expiresAt !== undefined && expiresAt <= fireAt) {
     throw refuse(
       'HW_INVALID_TIME',

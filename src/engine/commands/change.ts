@@ -3,13 +3,13 @@
  * answered once everything they saw is on disk. A task that is only on disk is read first, then looked at again.
  */
 
+import { parseReschedule } from '../../model/call-inputs.ts'
 import { refuse } from '../../model/errors.ts'
 import type { CancelAnswer, EndedHow, RescheduleAnswer, RescheduleInput } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, parseTarget, whenDurable, whenRoom, type Core, type Target } from '../core.ts'
 import type { TaskBytes } from '../../delivery/attempt-records.ts'
-import { fireAtOf } from '../task-encoder.ts'
 
 type Ended = { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
 
@@ -96,7 +96,7 @@ export async function cancel(core: Core, ref: unknown): Promise<CancelAnswer> {
 export async function reschedule(core: Core, ref: unknown, input: RescheduleInput): Promise<RescheduleAnswer> {
   core.assertOpen()
   const target = parseTarget(core, ref)
-  const { fireAt, ifGeneration } = parseReschedule(core, input)
+  const { fireAt, ifGeneration } = parseReschedule(input, core.platform.clock.wallMs())
   for (;;) {
     const answer = await withPending<RescheduleAnswer | 'again'>(
       core,
@@ -131,20 +131,4 @@ export async function reschedule(core: Core, ref: unknown, input: RescheduleInpu
     )
     if (answer !== 'again') return answer
   }
-}
-
-function parseReschedule(core: Core, input: RescheduleInput): { fireAt: number; ifGeneration: number | undefined } {
-  if (typeof input !== 'object' || input === null) {
-    throw refuse('HW_INVALID_OPTIONS', 'reschedule takes an object with at or delay, and optionally ifGeneration')
-  }
-  for (const field of Object.keys(input)) {
-    if (!['at', 'delay', 'ifGeneration'].includes(field)) {
-      throw refuse('HW_UNKNOWN_FIELD', `reschedule has no field '${field}'; it has at or delay, ifGeneration`)
-    }
-  }
-  const { ifGeneration } = input
-  if (ifGeneration !== undefined && !(Number.isSafeInteger(ifGeneration) && ifGeneration >= 0)) {
-    throw refuse('HW_INVALID_OPTIONS', 'ifGeneration must be a whole number from an earlier answer')
-  }
-  return { fireAt: fireAtOf(input, core.platform.clock.wallMs()), ifGeneration }
 }

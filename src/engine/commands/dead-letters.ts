@@ -1,10 +1,10 @@
 /** The dead letters: list, redrive (pending again, attempt 0, due at once), purge. */
 
+import { checkDeadTarget, parseDeadFilter } from '../../model/call-inputs.ts'
 import { encodeExtras, decodeExtras } from '../../model/extras.ts'
 import { refuse } from '../../model/errors.ts'
 import type { DeadFilter, DeadLetters, DeadView, TaskRef } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
-import { checkQueueName } from '../../model/names.ts'
 import { readBody } from '../../model/records.ts'
 import { parseTarget, whenDurable, whenRoom, type Core } from '../core.ts'
 import { told } from '../lifecycle.ts'
@@ -35,12 +35,10 @@ async function* listDead(
   core: Core,
   filter: DeadFilter & { limit?: number | undefined },
 ): AsyncGenerator<DeadView, void, undefined> {
-  const { limit = Infinity, ...rest } = filter
-  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of dead letters')
-  }
+  const { queue, limit } = parseDeadFilter(filter)
   let left = limit
-  for (const id of targets(core, rest)) {
+  core.assertOpen()
+  for (const id of deadIn(core, queue)) {
     if (left <= 0) return
     core.assertOpen()
     const source = await told(core.lookup.dead(id))
@@ -50,31 +48,22 @@ async function* listDead(
   }
 }
 
-/** Ids of the dead letters that a ref or filter names, oldest death last version first come first. */
-function targets(core: Core, target: TaskRef | DeadFilter): number[] {
+/** Ids of the dead letters that a ref or a filter names, in the order in which they died. */
+function targets(core: Core, given: TaskRef | DeadFilter): number[] {
   core.assertOpen()
-  if (typeof target === 'string' || (typeof target === 'object' && target !== null && 'key' in target)) {
-    const id = parseTarget(core, target)()
-    return id === undefined || !core.ledger.dead.has(id) ? [] : [id]
-  }
-  if (typeof target !== 'object' || target === null) {
-    throw refuse(
-      'HW_INVALID_REF',
-      'dead letters are named by an id, by { queue, key } or by a filter such as { queue }',
-    )
-  }
-  for (const field of Object.keys(target)) {
-    if (field !== 'queue')
-      throw refuse('HW_UNKNOWN_FIELD', `a filter of dead letters has no field '${field}'; it has queue`)
-  }
-  let queue: number | undefined
-  if (target.queue !== undefined) {
-    checkQueueName(target.queue)
-    queue = core.ledger.queueByName.get(target.queue)?.number
-    if (queue === undefined) return []
-  }
+  const target = checkDeadTarget(given)
+  if (typeof target !== 'string' && !('key' in target)) return deadIn(core, target.queue)
+  const id = parseTarget(core, target)()
+  return id === undefined || !core.ledger.dead.has(id) ? [] : [id]
+}
+
+/** Ids of the dead letters of a queue, or of all. */
+function deadIn(core: Core, queueName: string | undefined): number[] {
+  const { ledger } = core
+  const queue = queueName === undefined ? undefined : ledger.queueByName.get(queueName)
+  if (queueName !== undefined && queue === undefined) return []
   const ids: number[] = []
-  for (const dead of core.ledger.dead.values()) if (queue === undefined || dead.queue === queue) ids.push(dead.id)
+  for (const dead of ledger.dead.values()) if (queue === undefined || dead.queue === queue.number) ids.push(dead.id)
   return ids
 }
 

@@ -5,13 +5,12 @@ import { ThreadExecutor, type ThreadsWanted } from '../../delivery/thread-execut
 import type { PlainNext } from '../../delivery/thread-messages.ts'
 import { parseDuration } from '../../model/durations.ts'
 import { refuse, shown } from '../../model/errors.ts'
-import { checkFields } from '../../model/fields.ts'
+import { checkFields, wholeIn } from '../../model/fields.ts'
 import type { Handler, HandlerHandle, HandlerModule, ModuleOptions, ThreadMemory } from '../../model/hourwheel.ts'
 import { limits } from '../../model/limits.ts'
 import { checkQueueName } from '../../model/names.ts'
 import { encodePayload } from '../../model/payload.ts'
 import type { Core } from '../core.ts'
-import { wholeIn } from '../options.ts'
 import { withValidPayloadNow } from '../payload-schema.ts'
 import type { QueueRuntime } from '../queue-runtime.ts'
 import { checkTimeoutMs, type EncodedTask } from '../task-encoder.ts'
@@ -111,13 +110,13 @@ function freeQueue(core: Core, queue: string): QueueRuntime {
 }
 
 async function openThreads(core: Core, queue: string, wanted: ThreadsWanted): Promise<ThreadExecutor> {
-  const { platform, dispatcher, recorder, openCount } = core
+  const { platform, dispatcher, recorder, fenceBase } = core
   try {
     return await ThreadExecutor.open(wanted, {
       clock: platform.clock,
       handlers: platform.handlers,
       answers: dispatcher,
-      fenceBase: openCount * 2 ** 32,
+      fenceBase,
       taskBytes: (row) => recorder.taskBytes(row),
       nextOf: (next) => nextOf(core, next),
     })

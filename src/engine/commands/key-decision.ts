@@ -9,6 +9,7 @@ import type { TaskBytes } from '../../delivery/attempt-records.ts'
 import { refuse } from '../../model/errors.ts'
 import type { Receipt } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf, packId } from '../../model/ids.ts'
+import { payloadKind } from '../../model/payload.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, type Core } from '../core.ts'
 import type { Holder } from '../key-holders.ts'
@@ -184,6 +185,7 @@ function refOf(core: Core, id: number): string {
 }
 
 function bytesOf(payload: string | Uint8Array | undefined): { readonly kind: number; readonly bytes: Uint8Array } {
-  if (payload === undefined) return { kind: 0, bytes: new Uint8Array(0) }
-  return typeof payload === 'string' ? { kind: 1, bytes: Buffer.from(payload, 'utf8') } : { kind: 2, bytes: payload }
+  if (payload === undefined) return { kind: payloadKind.none, bytes: new Uint8Array(0) }
+  if (typeof payload === 'string') return { kind: payloadKind.json, bytes: Buffer.from(payload, 'utf8') }
+  return { kind: payloadKind.bytes, bytes: payload }
 }

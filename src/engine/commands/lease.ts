@@ -1,41 +1,21 @@
 /** lease, ack, nack, extend: tasks run by the caller, answered by token. Answers to a token never throw for its age. */
 
 import type { Attempt } from '../../delivery/attempt.ts'
-import { parseDuration, parseDurationWithin } from '../../model/durations.ts'
-import { refuse } from '../../model/errors.ts'
+import { parseAckInput, parseLeaseInput, parseLeaseMs, parseNackInput, parseToken } from '../../model/call-inputs.ts'
 import { decodeExtras } from '../../model/extras.ts'
-import { checkFields } from '../../model/fields.ts'
 import type { AckInput, LateAnswer, LeasedTask, LeaseInput, NackInput } from '../../model/hourwheel.ts'
-import { decodeId } from '../../model/ids.ts'
-import { parseInstant } from '../../model/instants.ts'
-import { limits } from '../../model/limits.ts'
 import { checkQueueName } from '../../model/names.ts'
 import { decodePayload } from '../../model/payload.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, whenDurable, type Core } from '../core.ts'
-import { wholeIn } from '../options.ts'
 import { withValidPayload } from '../payload-schema.ts'
 import { encodeSuccessor } from '../task-encoder.ts'
-
-const tokenForm = /^([0-9a-z]{14})\.([0-9a-z]{1,11})$/u
 
 export async function lease(core: Core, queue: string, input: LeaseInput = {}): Promise<LeasedTask[]> {
   core.assertOpen()
   checkQueueName(queue)
-  checkFields(input, ['max', 'lease', 'wait', 'signal'], 'lease')
-  const max = wholeIn(input.max ?? 1, 1, limits.leaseTasksMax, 'max')
-  const leaseMs = parseDurationWithin(
-    input.lease ?? limits.leaseMsDefault,
-    'lease',
-    limits.leaseMsMin,
-    limits.leaseMsMax,
-  )
-  const waitMs = parseDurationWithin(input.wait ?? 0, 'wait', 0, limits.leaseWaitMsMax)
-  const { signal } = input
-  if (signal !== undefined && typeof signal.addEventListener !== 'function') {
-    throw refuse('HW_INVALID_OPTIONS', 'signal must be an AbortSignal')
-  }
-  const attempts = await core.leaseDesk.lease(core.queueOf(queue), max, leaseMs, waitMs, signal)
+  const wish = parseLeaseInput(input)
+  const attempts = await core.leaseDesk.lease(core.queueOf(queue), wish)
   core.assertOpen()
   return attempts.filter((attempt) => !attempt.settled).map((attempt) => leasedTask(core, attempt))
 }
@@ -62,7 +42,7 @@ function leasedTask(core: Core, attempt: Attempt): LeasedTask {
 }
 
 function fenceOf(core: Core, attempt: Attempt): number {
-  return core.openCount * 2 ** 32 + attempt.lease.fence
+  return core.fenceBase + attempt.lease.fence
 }
 
 /**
@@ -70,12 +50,8 @@ function fenceOf(core: Core, attempt: Attempt): number {
  * log, is waited for.
  */
 function attemptOf(core: Core, token: unknown): Attempt | Promise<LateAnswer> {
-  const match = typeof token === 'string' ? tokenForm.exec(token) : null
-  const decoded = match === null ? undefined : decodeId(match[1]!)
-  if (match === null || decoded === undefined) {
-    throw refuse('HW_INVALID_TOKEN', 'a lease is answered by its token, a string from `lease`')
-  }
-  const { incarnation, homeHour, ordinal } = decoded
+  const { id, fence } = parseToken(token)
+  const { incarnation, homeHour, ordinal } = id
   if (incarnation !== core.incarnation) return Promise.resolve({ outcome: 'missing' })
   const lateAnswer = (): LateAnswer => {
     const state = core.ledger.stateOf(homeHour, ordinal)
@@ -83,7 +59,7 @@ function attemptOf(core: Core, token: unknown): Attempt | Promise<LateAnswer> {
   }
   if (core.ledger.stateOf(homeHour, ordinal) === 'leased') {
     const attempt = core.dispatcher.attemptOf(core.tiers.rowOf(homeHour, ordinal))
-    if (attempt?.consumer.isPulled === true && fenceOf(core, attempt) === Number.parseInt(match[2]!, 36)) {
+    if (attempt?.consumer.isPulled === true && fenceOf(core, attempt) === fence) {
       return attempt.settled ? whenRecorded(core, attempt, lateAnswer) : attempt
     }
   }
@@ -107,8 +83,7 @@ export async function ack(
   input: AckInput = {},
 ): Promise<{ readonly outcome: 'acked' } | LateAnswer> {
   core.assertOpen()
-  checkFields(input, ['next'], 'ack')
-  let task = input.next
+  let task = parseAckInput(input)
   if (task !== undefined) {
     const valid = withValidPayload(core.settings.queues, task)
     task = valid instanceof Promise ? await valid : valid
@@ -132,23 +107,11 @@ export async function nack(
   input: NackInput = {},
 ): Promise<{ readonly outcome: 'nacked' } | LateAnswer> {
   core.assertOpen()
-  checkFields(input, ['retryAt', 'delay', 'dead', 'error'], 'nack')
-  const { retryAt, delay, dead = false, error = 'the lease was given back as failed' } = input
-  if (typeof error !== 'string') throw refuse('HW_INVALID_OPTIONS', 'error must be text')
-  if (typeof dead !== 'boolean') throw refuse('HW_INVALID_OPTIONS', 'dead must be true or false')
-  if ([retryAt !== undefined, delay !== undefined, dead].filter(Boolean).length > 1) {
-    throw refuse('HW_INVALID_OPTIONS', 'give one of retryAt, delay and dead')
-  }
-  const now = core.ticker.believedMs
-  const delayMs =
-    retryAt !== undefined
-      ? Math.max(0, parseInstant(retryAt, 'retryAt') - now)
-      : delay === undefined
-        ? undefined
-        : parseDuration(delay, 'delay')
+  const { retryAt, delayMs, dead, error = 'the lease was given back as failed' } = parseNackInput(input)
+  const askedMs = retryAt === undefined ? delayMs : Math.max(0, retryAt - core.ticker.believedMs)
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
-  attempt.verdict = dead ? { kind: 'dead', reason: error } : { kind: 'retry', delayMs }
+  attempt.verdict = dead ? { kind: 'dead', reason: error } : { kind: 'retry', delayMs: askedMs }
   const answer = whenRecorded(core, attempt, () => ({ outcome: 'nacked' }) as const)
   core.dispatcher.failed(attempt, new Error(error))
   return answer
@@ -160,7 +123,7 @@ export async function extend(
   leaseFor: unknown,
 ): Promise<{ readonly outcome: 'extended' } | LateAnswer> {
   core.assertOpen()
-  const leaseMs = parseDurationWithin(leaseFor, 'lease', limits.leaseMsMin, limits.leaseMsMax)
+  const leaseMs = parseLeaseMs(leaseFor)
   const attempt = attemptOf(core, token)
   if (attempt instanceof Promise) return attempt
   core.dispatcher.extend(attempt, leaseMs)

@@ -3,12 +3,11 @@
  * tasks that move or end while the listing goes on are seen once, or not, but never twice in one page.
  */
 
+import { parseListInput, type ParsedList } from '../../model/call-inputs.ts'
 import { refuse } from '../../model/errors.ts'
 import type { ListedTask, ListInput, LiveState } from '../../model/hourwheel.ts'
 import { decodeId, homeHourOf, ordinalOf, packId } from '../../model/ids.ts'
-import { parseInstant } from '../../model/instants.ts'
-import { checkQueueName } from '../../model/names.ts'
-import { hourOf } from '../../model/units.ts'
+import { hourMs, hourOf } from '../../model/units.ts'
 import { tier } from '../../wheel/task-table.ts'
 import { whenDurable, type Core } from '../core.ts'
 import { told } from '../lifecycle.ts'
@@ -18,7 +17,6 @@ import { ListedBodies } from './listed-bodies.ts'
 /** Pages grow while a listing goes on: each looks through all rows, and opens the segments of its hours again. */
 const pageTasksMin = 256
 const pageTasksMax = 4_096
-const fields = ['queue', 'state', 'from', 'to', 'cursor', 'limit']
 
 interface Filter {
   readonly queue: number | undefined
@@ -34,10 +32,11 @@ interface Key {
 
 export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<ListedTask, void, undefined> {
   core.assertOpen()
-  const { filter, limit } = parseList(core, input)
+  const parsed = parseListInput(input)
+  const filter = filterOf(core, parsed)
   if (filter === undefined) return
   let after = parseCursor(input.cursor)
-  let left = limit
+  let left = parsed.limit
   for (let pageTasks = pageTasksMin; left > 0; pageTasks = Math.min(pageTasks * 2, pageTasksMax)) {
     core.assertOpen()
     const bodies = new ListedBodies(core)
@@ -98,7 +97,7 @@ async function pageKeys(core: Core, filter: Filter, after: Key, count: number, b
   if (filter.state === undefined || filter.state === 'dead') {
     for (const dead of ledger.dead.values()) {
       if (filter.queue !== undefined && dead.queue !== filter.queue) continue
-      offer(dead.placeHour * 3_600_000, dead.id)
+      offer(dead.placeHour * hourMs, dead.id)
     }
   }
   cut(keys, count)
@@ -124,7 +123,7 @@ async function offerSegments(
     .map((hour) => hour.hour)
     .sort((a, b) => a - b)
   for (const hour of hours) {
-    if (hour > hourOf(Math.min(filter.toAt, 2 ** 20 * 3_600_000 - 1))) return
+    if (hour * hourMs > filter.toAt) return
     const last = keys.length >= count ? keys[count - 1] : undefined
     if (last !== undefined && hourOf(last.at) < hour) return
     const merge = await segments.openMerge(hour, after.at, after.id)
@@ -162,30 +161,11 @@ function cut(keys: Key[], count: number): void {
   keys.length = kept
 }
 
-function parseList(core: Core, input: ListInput): { filter: Filter | undefined; limit: number } {
-  if (typeof input !== 'object' || input === null) throw refuse('HW_INVALID_OPTIONS', 'list takes an object of filters')
-  for (const field of Object.keys(input)) {
-    if (!fields.includes(field)) {
-      throw refuse('HW_UNKNOWN_FIELD', `list has no field '${field}'; it has ${fields.join(', ')}`)
-    }
-  }
-  const { state, limit = Infinity } = input
-  if (state !== undefined && state !== 'pending' && state !== 'leased' && state !== 'dead') {
-    throw refuse('HW_INVALID_OPTIONS', `state must be 'pending', 'leased' or 'dead'`)
-  }
-  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw refuse('HW_INVALID_OPTIONS', 'limit must be a whole number of tasks')
-  }
-  const fromAt = input.from === undefined ? -Infinity : parseInstant(input.from)
-  const toAt = input.to === undefined ? Infinity : parseInstant(input.to)
-  let queue: number | undefined
-  if (input.queue !== undefined) {
-    checkQueueName(input.queue)
-    const known = core.ledger.queueByName.get(input.queue)
-    if (known === undefined) return { filter: undefined, limit: 0 }
-    queue = known.number
-  }
-  return { filter: { queue, state, fromAt, toAt }, limit }
+/** Undefined for a queue that nobody knows. */
+function filterOf(core: Core, { queue: name, state, from = -Infinity, to = Infinity }: ParsedList): Filter | undefined {
+  const queue = name === undefined ? undefined : core.ledger.queueByName.get(name)
+  if (name !== undefined && queue === undefined) return undefined
+  return { queue: queue?.number, state, fromAt: from, toAt: to }
 }
 
 function parseCursor(cursor: unknown): Key {

@@ -93,4 +93,6 @@ export interface Log {
   stats(): LogStats
   /** Syncs all records and leaves a mark that says so. */
   close(): Promise<void>
+  /** The engine has failed for a reason of its own: from now on nothing more is written. To be closed all the same. */
+  abandon(error: unknown): void
 }
