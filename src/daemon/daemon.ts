@@ -129,7 +129,7 @@ async function start(config: DaemonConfig, log: Logger, queues: QueueSettingsByN
     unsentBytesMax: config.bodyBytesInFlightMax,
     log,
     isDraining,
-    done: (name, status, tookMs) => metrics.answered(name, status, tookMs),
+    times: metrics.times,
   })
   undo.push(() => Promise.all(listeners.map((one) => one.close(0))))
   await listen(config, tokens, dispatcher, listeners)

@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine } from '../model/engine.ts'
 import type { QueueStats, Stats } from '../model/hourwheel.ts'
-import type { RouteName } from '../protocol/routes.ts'
 import { RequestTimes } from './request-times.ts'
 
 /** No queue can be called so. */
@@ -36,10 +35,10 @@ export interface MetricsParts {
 }
 
 export class Metrics {
+  readonly times: RequestTimes = new RequestTimes()
   readonly #registry = new Registry()
   readonly #parts: MetricsParts
   readonly #gauges = new Map<string, Gauge>()
-  readonly #times = new RequestTimes()
   readonly #accepted: Counter
   readonly #ended: Counter
   readonly #syncs: Counter
@@ -80,16 +79,11 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** An answer has been sent. */
-  answered(name: RouteName | 'none', status: number, tookMs: number): void {
-    this.#times.add(name, status, tookMs)
-  }
-
   async text(): Promise<string> {
     const stats = await this.#parts.engine.stats()
     this.#readQueues(stats)
     await this.#readGauges(stats)
-    return `${await this.#registry.metrics()}\n${this.#times.text()}`
+    return `${await this.#registry.metrics()}\n${this.times.text()}`
   }
 
   #countEvents(registers: Registry[]): void {

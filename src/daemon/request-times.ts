@@ -8,28 +8,33 @@ import type { RouteName } from '../protocol/routes.ts'
 const bucketsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30]
 const bucketsMs = Float64Array.from(bucketsSeconds, (seconds) => seconds * 1_000)
 
-interface Times {
+export class RouteTimes {
   /** By hundreds of the status. */
-  readonly answers: Float64Array
+  readonly answers: Float64Array = new Float64Array(6)
   /** Not yet summed up; the last one is beyond all bounds. */
-  readonly buckets: Float64Array
-  sumMs: number
+  readonly buckets: Float64Array = new Float64Array(bucketsMs.length + 1)
+  sumMs = 0
+
+  /** An answer has been sent. */
+  add(status: number, tookMs: number): void {
+    let bucket = 0
+    while (bucket < bucketsMs.length && tookMs > bucketsMs[bucket]!) bucket++
+    this.buckets[bucket]!++
+    this.answers[(status / 100) | 0]!++
+    this.sumMs += tookMs
+  }
 }
 
 export class RequestTimes {
-  readonly #routes: Map<string, Times> = new Map()
+  readonly #routes: Map<string, RouteTimes> = new Map()
 
-  add(name: RouteName | 'none', status: number, tookMs: number): void {
+  of(name: RouteName | 'none'): RouteTimes {
     let times = this.#routes.get(name)
     if (times === undefined) {
-      times = { answers: new Float64Array(6), buckets: new Float64Array(bucketsMs.length + 1), sumMs: 0 }
+      times = new RouteTimes()
       this.#routes.set(name, times)
     }
-    let bucket = 0
-    while (bucket < bucketsMs.length && tookMs > bucketsMs[bucket]!) bucket++
-    times.buckets[bucket]!++
-    times.answers[(status / 100) | 0]!++
-    times.sumMs += tookMs
+    return times
   }
 
   text(): string {
@@ -47,7 +52,8 @@ export class RequestTimes {
       `# HELP ${name} From the head of a request to its answer, by route; waiting for tasks is included`,
       `# TYPE ${name} histogram`,
     )
-    for (const [route, { buckets, sumMs }] of this.#routes) {
+    for (const [route, { answers, buckets, sumMs }] of this.#routes) {
+      if (!answers.some((count) => count > 0)) continue
       let count = 0
       for (const [index, inBucket] of buckets.entries()) {
         count += inBucket

@@ -33,6 +33,14 @@ export class BodyReader {
     if (length !== undefined && Number(length) > bytesMax) throw tooLarge(bytesMax)
   }
 
+  /** The whole body, if it has come already: as small ones have by the time their request is looked at. */
+  arrived(request: IncomingMessage, bytesMax: number): Buffer | undefined {
+    if (!request.complete) return undefined
+    const body = (request.read() as Buffer | null) ?? none
+    if (body.length > bytesMax) throw tooLarge(bytesMax)
+    return body
+  }
+
   /**
    * Calls `done` with the whole body, or `failed` when it is too large, when memory is short, or when the sender goes away; once.
    * No promise, and listeners stay where they are: either would cost more than all the rest for a small body.

@@ -12,11 +12,11 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { refuse } from '../../model/errors.ts'
 import { problemOf } from '../../protocol/problems.ts'
+import { endIdleConnections } from './idle-connections.ts'
 
 const headersMs = 10_000
 const requestMs = 30_000
 const idleMs = 120_000
-const keepAliveMs = 65_000
 
 export interface Listener {
   /** As a client is told: a path, or a URL. */
@@ -32,7 +32,8 @@ export interface Listener {
 const serverOptions = {
   headersTimeout: headersMs,
   requestTimeout: requestMs,
-  keepAliveTimeout: keepAliveMs,
+  // All idle connections have one limit: idle-connections.ts.
+  keepAliveTimeout: 0,
   connectionsCheckingInterval: 1_000,
 }
 
@@ -75,7 +76,7 @@ export async function listenOnTcp(
 
 function limited<S extends Server | TlsServer>(server: S, connectionsMax: number, handle: RequestListener): S {
   server.maxConnections = connectionsMax
-  server.setTimeout(idleMs)
+  endIdleConnections(server, idleMs)
   // Whether a body is wanted is said once its head has been looked at.
   server.on('checkContinue', handle)
   server.on('clientError', refuseUnparsed)
