@@ -1,6 +1,7 @@
 /**
  * Metrics for Prometheus. Most are read from the engine's own counters when they are asked for, so that they cost nothing in
- * between; lateness and attempts are counted from its events. Queues beyond the first so many, largest first, are one: `_other`.
+ * between: the tables say what each of these is called and where it comes from. Lateness and attempts are counted from events,
+ * requests in request-times.ts. Queues beyond the first so many, largest first, are one: `_other`.
  */
 
 import { statfs, stat } from 'node:fs/promises'
@@ -9,11 +10,6 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Engine } from '../model/engine.ts'
 import type { QueueStats, Stats } from '../model/hourwheel.ts'
 import { RequestTimes } from './request-times.ts'
-
-/** No queue can be called so. */
-const otherQueues = '_other'
-
-const ended = ['succeeded', 'cancelled', 'expired', 'replaced', 'purged', 'damaged'] as const
 
 /** Of one webhook. */
 export interface WebhookFigures {
@@ -34,45 +30,137 @@ export interface MetricsParts {
   readonly webhooks: () => readonly WebhookFigures[]
 }
 
+/** No queue can be called so. */
+const otherQueues = '_other'
+
+const states = ['pending', 'leased', 'dead'] as const
+const ends = ['succeeded', 'cancelled', 'expired', 'replaced', 'purged', 'damaged'] as const
+
+interface Described {
+  /** Without `hourwheel_`. */
+  readonly name: string
+  readonly help: string
+}
+
+interface EngineGauge extends Described {
+  /** Undefined where the system does not tell. */
+  readonly read: (stats: Stats, parts: MetricsParts) => number | undefined | Promise<number | undefined>
+}
+
+const engineGauges: readonly EngineGauge[] = [
+  {
+    name: 'overdue_oldest_seconds',
+    help: 'How late the oldest due task is that has not started',
+    read: ({ overdueOldestMs }) => overdueOldestMs / 1_000,
+  },
+  {
+    name: 'conservation',
+    help: 'Accepted minus what became of it: 0, or tasks were lost or made up',
+    read: ({ conservation }) => conservation,
+  },
+  {
+    name: 'healthy',
+    help: 'Whether the clock is believed and nothing was damaged',
+    read: ({ healthy }) => Number(healthy),
+  },
+  {
+    name: 'clock_held',
+    help: 'Whether firing is held because the clock jumped',
+    read: ({ clock }) => Number(clock.held),
+  },
+  {
+    name: 'disk_full',
+    help: 'Whether new tasks are refused because the disk is full',
+    read: ({ wal }) => Number(wal.diskFull),
+  },
+  { name: 'near_tasks', help: 'Tasks in memory', read: ({ near }) => near },
+  { name: 'far_tasks', help: 'Tasks only on disk', read: ({ far }) => far },
+  { name: 'near_bytes', help: 'Memory of tasks in memory', read: ({ nearBytes }) => nearBytes },
+  { name: 'wal_files', help: 'Log files', read: ({ wal }) => wal.files },
+  { name: 'wal_bytes', help: 'Bytes of log files in use', read: ({ wal }) => wal.bytes },
+  { name: 'wal_records_appended', help: 'Number of the newest record', read: ({ wal }) => wal.appendedLsn },
+  { name: 'wal_records_synced', help: 'Number of the newest record on disk', read: ({ wal }) => wal.syncedLsn },
+  {
+    name: 'wal_sync_seconds_max',
+    help: 'The longest sync of the log since the start',
+    read: ({ wal }) => wal.syncMsMax / 1_000,
+  },
+  { name: 'segment_files', help: 'Segments', read: ({ segments }) => segments.files },
+  { name: 'segment_bytes', help: 'Bytes of segments', read: ({ segments }) => segments.bytes },
+  { name: 'checkpoints', help: 'Checkpoints since the start', read: ({ checkpoints }) => checkpoints },
+  { name: 'keys_bytes', help: 'Bytes of the view of keys', read: (_stats, { directory }) => keysBytes(directory) },
+  {
+    name: 'disk_free_bytes',
+    help: 'Bytes that are free on the volume of the directory',
+    read: (_stats, { directory }) => diskFreeBytes(directory),
+  },
+  { name: 'open_count', help: 'How often the directory was opened', read: ({ openCount }) => openCount },
+  { name: 'http_connections', help: 'Open connections', read: (_stats, { connections }) => connections() },
+  {
+    name: 'http_body_bytes',
+    help: 'Memory of large bodies that are being received',
+    read: (_stats, { bodyBytes }) => bodyBytes(),
+  },
+  { name: 'event_readers', help: 'Clients that listen to events', read: (_stats, { eventReaders }) => eventReaders() },
+]
+
+interface QueueGauge extends Described {
+  readonly read: (stats: QueueStats) => number
+  /** What is said of several queues together: their sum, unless it is the largest. */
+  readonly isLargest?: boolean
+}
+
+const queueGauges: readonly QueueGauge[] = [
+  { name: 'queue_due', help: 'Tasks of a queue that are due and have not started', read: ({ due }) => due },
+  { name: 'queue_running', help: 'Attempts of a queue that run', read: ({ running }) => running },
+  {
+    name: 'queue_overdue_seconds',
+    help: 'How late the oldest due task of a queue is',
+    read: ({ overdueOldestMs }) => overdueOldestMs / 1_000,
+    isLargest: true,
+  },
+  { name: 'queue_paused', help: 'Whether a queue is paused', read: ({ paused }) => Number(paused) },
+  {
+    name: 'queue_handled',
+    help: 'Whether anything runs the tasks of a queue',
+    read: ({ handled }) => Number(handled),
+  },
+]
+
+const webhookGauges: readonly (Described & { readonly read: (figures: WebhookFigures) => number })[] = [
+  {
+    name: 'webhook_requests',
+    help: 'Requests to the webhook of a queue since it was set',
+    read: ({ requests }) => requests,
+  },
+  { name: 'webhook_failures', help: 'Those of them that failed', read: ({ failed }) => failed },
+  { name: 'webhook_openings', help: 'How often its breaker has opened', read: ({ openings }) => openings },
+  {
+    name: 'webhook_serving',
+    help: 'Whether tasks are sent to the webhook of a queue',
+    read: ({ state }) => Number(state === 'serving'),
+  },
+]
+
 export class Metrics {
   readonly times: RequestTimes = new RequestTimes()
   readonly #registry = new Registry()
   readonly #parts: MetricsParts
   readonly #gauges = new Map<string, Gauge>()
-  readonly #accepted: Counter
-  readonly #ended: Counter
-  readonly #syncs: Counter
-  readonly #syncSeconds: Counter
-  #otherOverdueMs = 0
+  readonly #counters = new Map<string, Counter>()
 
   constructor(parts: MetricsParts) {
     this.#parts = parts
-    const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
-    this.#accepted = new Counter({
-      name: 'hourwheel_tasks_accepted_total',
-      help: 'Tasks accepted over the life of the directory',
-      labelNames: ['queue'],
-      registers,
-    })
-    this.#ended = new Counter({
-      name: 'hourwheel_tasks_ended_total',
-      help: 'Tasks that have ended over the life of the directory, by how',
-      labelNames: ['queue', 'how'],
-      registers,
-    })
-    this.#syncs = new Counter({
-      name: 'hourwheel_wal_syncs_total',
-      help: 'Syncs of the log since the start',
-      registers,
-    })
-    this.#syncSeconds = new Counter({
-      name: 'hourwheel_wal_sync_seconds_total',
-      help: 'How long they took, together',
-      registers,
-    })
-    this.#countEvents(registers)
-    this.#declareGauges()
+    this.#counter('tasks_accepted_total', 'Tasks accepted over the life of the directory', ['queue'])
+    const endedHelp = 'Tasks that have ended over the life of the directory, by how'
+    this.#counter('tasks_ended_total', endedHelp, ['queue', 'how'])
+    this.#counter('wal_syncs_total', 'Syncs of the log since the start')
+    this.#counter('wal_sync_seconds_total', 'How long they took, together')
+    this.#countEvents()
+    this.#gauge({ name: 'queue_tasks', help: 'Tasks of a queue, by state' }, ['queue', 'state'])
+    for (const gauge of [...queueGauges, ...webhookGauges]) this.#gauge(gauge, ['queue'])
+    for (const gauge of engineGauges) this.#gauge(gauge, [])
   }
 
   get contentType(): string {
@@ -82,29 +170,22 @@ export class Metrics {
   async text(): Promise<string> {
     const stats = await this.#parts.engine.stats()
     this.#readQueues(stats)
-    await this.#readGauges(stats)
+    this.#readWebhooks()
+    await this.#readEngine(stats)
     return `${await this.#registry.metrics()}\n${this.times.text()}`
   }
 
-  #countEvents(registers: Registry[]): void {
+  #countEvents(): void {
     const { engine } = this.#parts
     const lateness = new Histogram({
       name: 'hourwheel_lateness_seconds',
       help: 'Start of an attempt minus fire time of its task',
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3_600],
-      registers,
+      registers: [this.#registry],
     })
-    const attempts = new Counter({
-      name: 'hourwheel_attempts_started_total',
-      help: 'Attempts started by this process',
-      registers,
-    })
-    const failures = new Counter({
-      name: 'hourwheel_attempts_failed_total',
-      help: 'Attempts that failed in this process',
-      registers,
-    })
-    const jumps = new Counter({ name: 'hourwheel_clock_jumps_total', help: 'Jumps of the wall clock', registers })
+    const attempts = this.#counter('attempts_started_total', 'Attempts started by this process')
+    const failures = this.#counter('attempts_failed_total', 'Attempts that failed in this process')
+    const jumps = this.#counter('clock_jumps_total', 'Jumps of the wall clock')
     engine.on('fired', ({ lateMs }) => {
       attempts.inc()
       lateness.observe(Math.max(0, lateMs) / 1_000)
@@ -113,116 +194,91 @@ export class Metrics {
     engine.on('clockJump', () => jumps.inc())
   }
 
-  #gauge(name: string, help: string, labelNames: string[] = []): void {
+  #counter(name: string, help: string, labelNames: string[] = []): Counter {
+    const counter = new Counter({ name: `hourwheel_${name}`, help, labelNames, registers: [this.#registry] })
+    this.#counters.set(name, counter)
+    return counter
+  }
+
+  #gauge({ name, help }: Described, labelNames: string[]): void {
     this.#gauges.set(name, new Gauge({ name: `hourwheel_${name}`, help, labelNames, registers: [this.#registry] }))
   }
 
-  #declareGauges(): void {
-    this.#gauge('queue_tasks', 'Tasks of a queue, by state', ['queue', 'state'])
-    this.#gauge('queue_due', 'Tasks of a queue that are due and have not started', ['queue'])
-    this.#gauge('queue_running', 'Attempts of a queue that run', ['queue'])
-    this.#gauge('queue_overdue_seconds', 'How late the oldest due task of a queue is', ['queue'])
-    this.#gauge('queue_paused', 'Whether a queue is paused', ['queue'])
-    this.#gauge('queue_handled', 'Whether anything runs the tasks of a queue', ['queue'])
-    this.#gauge('overdue_oldest_seconds', 'How late the oldest due task is that has not started')
-    this.#gauge('conservation', 'Accepted minus what became of it: 0, or tasks were lost or made up')
-    this.#gauge('healthy', 'Whether the clock is believed and nothing was damaged')
-    this.#gauge('clock_held', 'Whether firing is held because the clock jumped')
-    this.#gauge('disk_full', 'Whether new tasks are refused because the disk is full')
-    this.#gauge('near_tasks', 'Tasks in memory')
-    this.#gauge('far_tasks', 'Tasks only on disk')
-    this.#gauge('near_bytes', 'Memory of tasks in memory')
-    this.#gauge('wal_files', 'Log files')
-    this.#gauge('wal_bytes', 'Bytes of log files in use')
-    this.#gauge('wal_records_appended', 'Number of the newest record')
-    this.#gauge('wal_records_synced', 'Number of the newest record on disk')
-    this.#gauge('wal_sync_seconds_max', 'The longest sync of the log since the start')
-    this.#gauge('segment_files', 'Segments')
-    this.#gauge('segment_bytes', 'Bytes of segments')
-    this.#gauge('checkpoints', 'Checkpoints since the start')
-    this.#gauge('keys_bytes', 'Bytes of the view of keys')
-    this.#gauge('disk_free_bytes', 'Bytes that are free on the volume of the directory')
-    this.#gauge('open_count', 'How often the directory was opened')
-    this.#gauge('http_connections', 'Open connections')
-    this.#gauge('http_body_bytes', 'Memory of large bodies that are being received')
-    this.#gauge('webhook_requests', 'Requests to the webhook of a queue since it was set', ['queue'])
-    this.#gauge('webhook_failures', 'Those of them that failed', ['queue'])
-    this.#gauge('webhook_openings', 'How often its breaker has opened', ['queue'])
-    this.#gauge('webhook_serving', 'Whether tasks are sent to the webhook of a queue', ['queue'])
-    this.#gauge('event_readers', 'Clients that listen to events')
-  }
-
+  /** Gauges and counters whose queues may have gone, or become others, are written anew each time. */
   #readQueues({ queues }: Stats): void {
-    for (const name of ['tasks', 'due', 'running', 'overdue_seconds', 'paused', 'handled']) {
-      this.#gauges.get(`queue_${name}`)!.reset()
+    const [tasks, accepted, ended] = [
+      this.#gauges.get('queue_tasks')!,
+      this.#counters.get('tasks_accepted_total')!,
+      this.#counters.get('tasks_ended_total')!,
+    ]
+    for (const { name } of queueGauges) this.#gauges.get(name)!.reset()
+    for (const one of [tasks, accepted, ended]) one.reset()
+    for (const [queue, stats] of this.#byLabel(queues)) {
+      for (const { name, read, isLargest } of queueGauges) {
+        const values = stats.map(read)
+        this.#gauges.get(name)!.set({ queue }, isLargest === true ? largest(values) : sum(values))
+      }
+      for (const state of states) tasks.set({ queue, state }, sum(stats.map((one) => one[state])))
+      accepted.inc({ queue }, sum(stats.map((one) => one.accepted)))
+      for (const how of ends) ended.inc({ queue, how }, sum(stats.map((one) => one[how])))
     }
-    this.#accepted.reset()
-    this.#ended.reset()
-    this.#otherOverdueMs = 0
+  }
+
+  /** Queues by the name they have here: the largest by their own. */
+  #byLabel(queues: Stats['queues']): Map<string, QueueStats[]> {
+    const { queuesMax } = this.#parts
     const all = Object.entries(queues).sort(([, a], [, b]) => b.pending + b.leased - a.pending - a.leased)
-    for (const [index, [name, stats]] of all.entries()) {
-      this.#readQueue(index < this.#parts.queuesMax ? name : otherQueues, stats)
+    const byLabel = new Map<string, QueueStats[]>(all.slice(0, queuesMax).map(([name, stats]) => [name, [stats]]))
+    if (all.length > queuesMax) {
+      byLabel.set(
+        otherQueues,
+        all.slice(queuesMax).map(([, stats]) => stats),
+      )
     }
-  }
-
-  #readQueue(queue: string, stats: QueueStats): void {
-    const add = (name: string, value: number, labels: object = {}): void =>
-      this.#gauges.get(`queue_${name}`)!.inc({ queue, ...labels }, value)
-    for (const state of ['pending', 'leased', 'dead'] as const) add('tasks', stats[state], { state })
-    add('due', stats.due)
-    add('running', stats.running)
-    add('paused', Number(stats.paused))
-    add('handled', Number(stats.handled))
-    if (queue === otherQueues) {
-      this.#otherOverdueMs = Math.max(this.#otherOverdueMs, stats.overdueOldestMs)
-      this.#gauges.get('queue_overdue_seconds')!.set({ queue }, this.#otherOverdueMs / 1_000)
-    } else add('overdue_seconds', stats.overdueOldestMs / 1_000)
-    this.#accepted.inc({ queue }, stats.accepted)
-    for (const how of ended) this.#ended.inc({ queue, how }, stats[how])
-  }
-
-  async #readGauges(stats: Stats): Promise<void> {
-    const { directory, connections, eventReaders, bodyBytes } = this.#parts
-    const set = (name: string, value: number): void => this.#gauges.get(name)!.set(value)
-    set('overdue_oldest_seconds', stats.overdueOldestMs / 1_000)
-    set('conservation', stats.conservation)
-    set('healthy', Number(stats.healthy))
-    set('clock_held', Number(stats.clock.held))
-    set('disk_full', Number(stats.wal.diskFull))
-    set('near_tasks', stats.near)
-    set('far_tasks', stats.far)
-    set('near_bytes', stats.nearBytes)
-    set('wal_files', stats.wal.files)
-    set('wal_bytes', stats.wal.bytes)
-    set('wal_records_appended', stats.wal.appendedLsn)
-    set('wal_records_synced', stats.wal.syncedLsn)
-    set('wal_sync_seconds_max', stats.wal.syncMsMax / 1_000)
-    this.#syncs.reset()
-    this.#syncs.inc(stats.wal.syncs)
-    this.#syncSeconds.reset()
-    this.#syncSeconds.inc(stats.wal.syncMs / 1_000)
-    set('segment_files', stats.segments.files)
-    set('segment_bytes', stats.segments.bytes)
-    set('checkpoints', stats.checkpoints)
-    set('open_count', stats.openCount)
-    set('http_connections', await connections())
-    set('http_body_bytes', bodyBytes())
-    set('event_readers', eventReaders())
-    this.#readWebhooks()
-    const keys = await stat(join(directory, 'keys.mdb')).catch(() => undefined)
-    // LMDB's file is sparse: what counts are its blocks.
-    set('keys_bytes', (keys?.blocks ?? 0) * 512)
-    const disk = await statfs(directory).catch(() => undefined)
-    if (disk !== undefined) set('disk_free_bytes', disk.bavail * disk.bsize)
+    return byLabel
   }
 
   #readWebhooks(): void {
-    for (const name of ['requests', 'failures', 'openings', 'serving']) this.#gauges.get(`webhook_${name}`)!.reset()
-    for (const { queue, state, requests, failed, openings } of this.#parts.webhooks().slice(0, this.#parts.queuesMax)) {
-      this.#gauges.get('webhook_requests')!.set({ queue }, requests)
-      this.#gauges.get('webhook_failures')!.set({ queue }, failed)
-      this.#gauges.get('webhook_openings')!.set({ queue }, openings)
-      this.#gauges.get('webhook_serving')!.set({ queue }, Number(state === 'serving'))
+    const figures = this.#parts.webhooks().slice(0, this.#parts.queuesMax)
+    for (const { name, read } of webhookGauges) {
+      const gauge = this.#gauges.get(name)!
+      gauge.reset()
+      for (const one of figures) gauge.set({ queue: one.queue }, read(one))
     }
   }
+
+  async #readEngine(stats: Stats): Promise<void> {
+    const { syncs, syncMs } = stats.wal
+    for (const [name, value] of [
+      ['wal_syncs_total', syncs],
+      ['wal_sync_seconds_total', syncMs / 1_000],
+    ] as const) {
+      const counter = this.#counters.get(name)!
+      counter.reset()
+      counter.inc(value)
+    }
+    for (const { name, read } of engineGauges) {
+      const value = await read(stats, this.#parts)
+      if (value !== undefined) this.#gauges.get(name)!.set(value)
+    }
+  }
+}
+
+/** LMDB's file is sparse: what counts are its blocks. */
+async function keysBytes(directory: string): Promise<number> {
+  const keys = await stat(join(directory, 'keys.mdb')).catch(() => undefined)
+  return (keys?.blocks ?? 0) * 512
+}
+
+async function diskFreeBytes(directory: string): Promise<number | undefined> {
+  const disk = await statfs(directory).catch(() => undefined)
+  return disk === undefined ? undefined : disk.bavail * disk.bsize
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 0)
 }
