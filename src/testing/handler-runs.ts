@@ -6,6 +6,7 @@
  * endless chain comes to rest and the engine can still be closed.
  */
 
+import { isThenable } from '../delivery/handler-task.ts'
 import type { Handler } from '../model/hourwheel.ts'
 
 export interface HandlerRun {
@@ -83,8 +84,4 @@ export class HandlerRuns {
     this.changed()
     return slept.finally(() => this.#sleeping.delete(one))
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

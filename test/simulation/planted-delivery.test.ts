@@ -19,8 +19,10 @@ type Bug =
   | 'acks without a record'
   | 'a successor in a frame of its own'
   | 'deaths cost all'
+  | 'a call that is made again is taken for done'
+  | 'a reschedule that is made again is done again'
 
-const planted = vi.hoisted(() => ({ bug: 'none', isDying: false }))
+const planted = vi.hoisted(() => ({ bug: 'none', isDying: false, asked: new Set<number>() }))
 
 vi.mock(import('../../src/storage/keys/key-table.ts'), async (original) => {
   const real = await original()
@@ -85,6 +87,36 @@ vi.mock(import('../../src/delivery/lease-desk.ts'), async (original) => {
   return { ...real, LeaseDesk }
 })
 
+vi.mock(import('../../src/engine/commands/key-decision.ts'), async (original) => {
+  const real = await original()
+  return {
+    ...real,
+    decide: (...[core, task, tasks, holder]: Parameters<typeof real.decide>) => {
+      const known = real.decide(core, task, tasks, holder)
+      if (planted.bug !== 'a call that is made again is taken for done' || known.kind !== 'done') return known
+      const { receipt } = known
+      const isSame = receipt.outcome === 'replaced' && task.onConflict === 'replace' && planted.asked.has(task.fireAt)
+      planted.asked.add(task.fireAt)
+      return isSame ? ({ kind: 'done', receipt: { ...receipt, outcome: 'kept', state: 'pending' } } as const) : known
+    },
+  }
+})
+
+vi.mock(import('../../src/engine/commands/change.ts'), async (original) => {
+  const real = await original()
+  return {
+    ...real,
+    reschedule: async (...[core, ref, input]: Parameters<typeof real.reschedule>) => {
+      const answer = await real.reschedule(core, ref, input)
+      const { ifGeneration } = input
+      if (planted.bug !== 'a reschedule that is made again is done again' || ifGeneration === undefined) return answer
+      if (answer.outcome !== 'changed' || answer.generation !== ifGeneration + 1) return answer
+      const again = await real.reschedule(core, ref, { at: input.at })
+      return again.outcome === 'rescheduled' ? { ...again, generation: answer.generation } : again
+    },
+  }
+})
+
 vi.mock(import('../../src/engine/commands/lease.ts'), async (original) => {
   const real = await original()
   return {
@@ -139,6 +171,7 @@ vi.mock(import('../../src/delivery/dispatcher.ts'), async (original) => {
 
 afterEach(() => {
   planted.bug = 'none'
+  planted.asked.clear()
 })
 
 /** The rules that the first broken seeds break, up to the one that is looked for. */
@@ -179,6 +212,8 @@ test.each<[Bug, RegExp, Partial<SimulationOptions>]>([
   ['acks without a record', /^(D5 ended|D3 events|attempts|one attempt)$/, {}],
   ['a successor in a frame of its own', /^(one successor|D1 lost)$/, {}],
   ['deaths cost all', /^attempts$/, {}],
+  ['a call that is made again is taken for done', /^receipts$/, { keyedShare: 0.8 }],
+  ['a reschedule that is made again is done again', /^generations$/, {}],
 ])('%s: found', async (bug, rule, options) => {
   expect(await rulesBroken(bug, 30, rule, options)).toContainEqual(expect.stringMatching(rule))
 })

@@ -352,6 +352,21 @@ describe('in the evidence', () => {
     expect(rules(checker)).toContain('pause')
   })
 
+  test('a reschedule under a condition that takes effect once more when it is made again is seen', () => {
+    const made = (answer: { outcome: string; generation: number; fireAt?: number }): string[] => {
+      const checker = stage()
+      const [task] = accepted(checker).tasks
+      checker.rescheduleCalled(task!, 2_000, 2_000, 0)
+      checker.died('powerCut')
+      checker.opened()
+      checker.scanned([{ ...listed, fireAt: 2_000, generation: 1 }])
+      checker.rescheduleAnswered(checker.rescheduleCalled(task!, 2_000, 2_000, 0), answer, 0)
+      return rules(checker)
+    }
+    expect(made({ outcome: 'changed', generation: 1 })).toEqual([])
+    expect(made({ outcome: 'rescheduled', fireAt: 2_000, generation: 1 })).toEqual(['generations'])
+  })
+
   test('a start while the clock is held is seen', () => {
     const checker = stage(400_000_000)
     accepted(checker)

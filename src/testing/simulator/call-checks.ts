@@ -133,6 +133,9 @@ export class CallChecks extends AttemptChecks {
       if (ifGeneration !== undefined && generation !== ifGeneration + 1) {
         this.violate('generations', task, `rescheduled if ${ifGeneration}, but the generation became ${generation}`)
       }
+      if (!call.window.allowsGeneration(generation - 1)) {
+        this.violate('generations', task, `rescheduled to generation ${generation}: it was past the one before`)
+      }
       const closedSeq = this.journal.length
       const exact = { fromAt: fireAt, toAt: fireAt, seq, closedSeq, open: false, failedAttempt: undefined }
       if (own !== undefined && (fireAt < own.fromAt || fireAt > own.toAt)) {

@@ -8,8 +8,10 @@ import type { Receipt } from '../../model/hourwheel.ts'
 import { HourwheelError } from '../../model/errors.ts'
 import type { Checker } from '../checker.ts'
 import type { TaskCall } from './call-checks.ts'
+import type { SeenAnswer } from './checker-core.ts'
 import { Handling } from './handling.ts'
 import { Pulling } from './pulling.ts'
+import { isKnown, type CallById } from './repeating.ts'
 import type { Submission, TaskModel } from './task-model.ts'
 import { drawInstant, drawKey, drawTask, queueNames, seenOf, type DrawnFor, type DrawnTask } from './workload.ts'
 import type { LifeSide, World } from './world.ts'
@@ -128,24 +130,24 @@ export class Life implements LifeSide {
     )
     const inputs = drawn.map(({ input }) => input)
     const [first] = drawn
-    if (!batch && first!.spec.onConflict === 'keep') this.world.asked.set(submission.tasks[0]!, first!.input)
+    if (!batch) this.world.repeating.asked(submission.tasks[0]!, first!.input)
     this.#follow(
       submission,
       batch ? engine.scheduleMany(inputs) : engine.schedule(inputs[0]!).then((receipt) => [receipt]),
     )
   }
 
-  /** Calls with a key whose outcome a crash has left open are made again: together they take effect once. */
-  repeatUnknown(): void {
-    const { asked } = this.world
-    for (const [task, input] of asked) {
-      const { submission } = task
-      if (submission.status === 'open') continue
-      if (submission.status === 'unknown' && this.#checker.mayRepeat(task)) {
+  /** Calls whose outcome a crash has left open are made again. */
+  repeatUnanswered(): void {
+    this.world.repeating.repeat({
+      newTag: () => `t${this.world.nextTag++}`,
+      again: (task, input) => {
         const work = this.engine.schedule(input).then((receipt) => [receipt])
         this.#follow(this.#checker.resubmit(task), work)
-      } else asked.delete(task)
-    }
+      },
+      submit: (drawn) => this.#submit(drawn, false),
+      call: (call) => this.#call(call),
+    })
   }
 
   #follow(submission: Submission, work: Promise<Receipt[]>): void {
@@ -168,15 +170,26 @@ export class Life implements LifeSide {
     if (tasks.length === 0) return undefined
     const back = Math.floor(random.unit() ** 2 * tasks.length)
     const task = tasks[tasks.length - 1 - back]!
-    if (task.id === undefined || task.submission.status !== 'accepted') return undefined
-    return task.replacers.size > 0 || task.maybeReplaced ? undefined : task
+    return isKnown(task) ? task : undefined
   }
 
   #cancel(): void {
     const task = this.#pick()
-    if (task === undefined) return
-    const call = this.#checker.cancelCalled(task)
-    this.#settle(call, this.engine.cancel(task.id!), (answer) => this.#checker.cancelAnswered(call, answer))
+    if (task !== undefined) this.#call({ kind: 'cancel', task })
+  }
+
+  #call(asked: CallById): void {
+    const { task } = asked
+    this.world.repeating.called(asked)
+    if (asked.kind === 'cancel') {
+      const call = this.#checker.cancelCalled(task)
+      this.#settle(call, this.engine.cancel(task.id!), (answer) => this.#checker.cancelAnswered(call, answer), asked)
+      return
+    }
+    const { at, ifGeneration } = asked
+    const call = this.#checker.rescheduleCalled(task, at, at, ifGeneration)
+    const answered = (answer: SeenAnswer): void => this.#checker.rescheduleAnswered(call, answer, ifGeneration)
+    this.#settle(call, this.engine.reschedule(task.id!, { at, ifGeneration }), answered, asked)
   }
 
   #reschedule(): void {
@@ -190,10 +203,7 @@ export class Life implements LifeSide {
         ? task.spec.fireFromAt
         : drawInstant(random, run, hot, now)
     const ifGeneration = random.chance(0.3) ? random.between(0, Math.max(0, task.now.generationMax)) : undefined
-    const call = this.#checker.rescheduleCalled(task, at, at, ifGeneration)
-    this.#settle(call, this.engine.reschedule(task.id!, { at, ifGeneration }), (answer) =>
-      this.#checker.rescheduleAnswered(call, answer, ifGeneration),
-    )
+    this.#call({ kind: 'reschedule', task, at, ifGeneration })
   }
 
   #get(): void {
@@ -317,14 +327,17 @@ export class Life implements LifeSide {
     )
   }
 
-  #settle<T>(call: TaskCall, work: Promise<T>, answered: (answer: T) => void): void {
+  #settle<T>(call: TaskCall, work: Promise<T>, answered: (answer: T) => void, asked?: CallById): void {
     work.then(
       (answer) => {
-        if (!this.over) answered(answer)
+        if (this.over) return
+        if (asked !== undefined) this.world.repeating.answered(asked)
+        answered(answer)
       },
       (error: unknown) => {
         if (this.over) return
         const { code, outcome } = this.refusal(error)
+        if (asked !== undefined && outcome !== 'unknown') this.world.repeating.answered(asked)
         this.#checker.callFailed(call, code, outcome)
       },
     )

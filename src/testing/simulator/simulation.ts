@@ -19,6 +19,7 @@ import { Life } from './life.ts'
 import { ThreadModules } from './handling.ts'
 import type { World } from './world.ts'
 import { catchUp, eventsMax, untilEmpty } from './liveness.ts'
+import { Repeating } from './repeating.ts'
 import { scan } from './scan.ts'
 import type { SimulationCounts, SimulationOptions, SimulationResult } from './simulation-result.ts'
 import { makeProfile, queueNames } from './workload.ts'
@@ -99,7 +100,7 @@ class Simulation {
       random: random.fork('workload'),
       hot: [],
       held: [],
-      asked: new Map(),
+      repeating: new Repeating(this.#checker),
       backups: this.#backups,
       nextTag: 1,
       calls: 0,
@@ -204,7 +205,7 @@ class Simulation {
     if (life === undefined) return
     this.#life = life
     await this.#scan(life)
-    if (!life.over) life.repeatUnknown()
+    if (!life.over) life.repeatUnanswered()
     const { loop } = this.#machine
     for (const queue of queueNames) {
       if (!random.chance(queue === 'rare' ? 0.6 : 0.15)) {

@@ -4,8 +4,8 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Checker } from '../checker.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMachine } from '../simulated-platform.ts'
-import type { TaskInput } from '../../model/hourwheel.ts'
-import type { AttemptModel, TaskModel } from './task-model.ts'
+import type { Repeating } from './repeating.ts'
+import type { AttemptModel } from './task-model.ts'
 import type { DrawnFor, DrawnTask, HotInstants, RunProfile } from './workload.ts'
 
 export interface World {
@@ -16,8 +16,8 @@ export interface World {
   readonly hot: HotInstants
   /** Leases that were handed out lately, in this life or an earlier one. */
   readonly held: HeldLease[]
-  /** What was asked for by calls that may be made again. */
-  readonly asked: Map<TaskModel, TaskInput>
+  /** Calls that may be made again. */
+  readonly repeating: Repeating
   readonly backups: { make(life: LifeSide): void }
   nextTag: number
   calls: number
