@@ -9,14 +9,13 @@
  * A handler that never gives the thread back holds up all else in it; the engine then ends the thread.
  */
 
-import { decodeExtras } from '../model/extras.ts'
 import type { Handler, Task, TaskInput } from '../model/hourwheel.ts'
 import { encodeId } from '../model/ids.ts'
 import { limits } from '../model/limits.ts'
-import { decodePayload } from '../model/payload.ts'
 import { readBody, type TaskBody } from '../model/records.ts'
 import type { Clock } from '../platform/ports.ts'
 import { HandlerContext, type ContextState, type Verdict } from './handler-context.ts'
+import { handlerTask, isThenable } from './handler-task.ts'
 import { mark, TaskBatch } from './task-batch.ts'
 import type {
   AbortMessage,
@@ -29,8 +28,6 @@ import type {
 
 /** Longest time between two turns of the event loop that is the runner's doing. */
 const turnMsMax = 4
-
-const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
 export interface RunnerParts {
   readonly setup: ThreadSetup
@@ -236,18 +233,8 @@ export class BatchRunner {
 
   #taskOf(body: TaskBody): Task {
     const { queue, incarnation } = this.#parts.setup
-    const headers = body.hasExtras ? decodeExtras(body.bytes, body.extrasAt, body.end).headers : undefined
-    return {
-      id: encodeId(incarnation, body.homeHour, body.ordinal),
-      queue,
-      payload: decodePayload(body.payloadKind, body.payload),
-      headers: headers ?? noHeaders,
-    }
+    return handlerTask(body, encodeId(incarnation, body.homeHour, body.ordinal), queue)
   }
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 /** Whatever was thrown, as text that can cross threads. */

@@ -11,7 +11,6 @@
  * - An attempt is settled once. When the log has no room for its record, the answer waits; it is never dropped.
  */
 
-import { decodeExtras } from '../model/extras.ts'
 import { packId } from '../model/ids.ts'
 import type { Ledger } from '../model/ledger.ts'
 import { limits } from '../model/limits.ts'
@@ -187,7 +186,7 @@ export class Dispatcher implements Answers {
     const body = readBody(source.bytes, source.at)
     let timeoutMs = consumer.timeoutMs ?? queue.settings.timeoutMs
     if (body.hasExtras) {
-      const extras = decodeExtras(source.bytes, body.extrasAt, body.end)
+      const extras = body.extras()
       if (extras.expiresAt !== undefined && extras.expiresAt <= clock.wallMs()) {
         return settlement.expire({ queue, homeHour, ordinal }, row)
       }

@@ -3,15 +3,14 @@
  * threads. The clock is looked at once more right where the handler starts: never early.
  */
 
-import { decodeExtras } from '../model/extras.ts'
 import type { Handler, Task, TaskInput } from '../model/hourwheel.ts'
-import { decodePayload } from '../model/payload.ts'
 import { readBody } from '../model/records.ts'
 import type { Clock } from '../platform/ports.ts'
 import type { EncodedTask, TaskBytes } from './attempt-records.ts'
 import type { Attempt } from './attempt.ts'
 import type { Answers, Executor } from './executor.ts'
 import { HandlerContext } from './handler-context.ts'
+import { handlerTask, isThenable } from './handler-task.ts'
 
 export interface InlineParts {
   readonly clock: Clock
@@ -22,8 +21,6 @@ export interface InlineParts {
   idText(homeHour: number, ordinal: number): string
   readonly encodeNext: (task: TaskInput) => EncodedTask
 }
-
-const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
 export class InlineExecutor implements Executor {
   readonly #handler: Handler
@@ -71,19 +68,8 @@ export class InlineExecutor implements Executor {
     } else answers.succeeded(attempt)
   }
 
-  #taskOf(attempt: Attempt): Task {
-    const source = this.#parts.taskBytes(attempt.row)
-    const body = readBody(source.bytes, source.at)
-    const headers = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end).headers : undefined
-    return {
-      id: this.#parts.idText(attempt.homeHour, attempt.ordinal),
-      queue: attempt.queue.name,
-      payload: decodePayload(body.payloadKind, body.payload),
-      headers: headers ?? noHeaders,
-    }
+  #taskOf({ row, homeHour, ordinal, queue }: Attempt): Task {
+    const { bytes, at } = this.#parts.taskBytes(row)
+    return handlerTask(readBody(bytes, at), this.#parts.idText(homeHour, ordinal), queue.name)
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

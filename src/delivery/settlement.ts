@@ -3,7 +3,7 @@
  * Each method answers false when the log has no room: nothing was changed then, and it is to be called again.
  */
 
-import { decodeExtras, encodeExtras, type Extras } from '../model/extras.ts'
+import { encodeExtras } from '../model/extras.ts'
 import { limits } from '../model/limits.ts'
 import { readBody } from '../model/records.ts'
 import { mergeRetry, retryDelayMs, whyNoRetry } from '../model/retry.ts'
@@ -79,7 +79,7 @@ export class Settlement {
     const { row, queue, verdict } = attempt
     const source = records.taskBytes(row)
     const body = readBody(source.bytes, source.at)
-    const extras: Extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
+    const extras = body.extras()
     const now = this.#parts.now()
     const placeHour = table.placeHour[row]!
     const answered = body.attempt + 1

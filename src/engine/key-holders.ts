@@ -80,7 +80,7 @@ export class KeyHolders {
   }
 
   #keyOf(body: TaskBody): string | undefined {
-    const key = extrasKey(body.bytes, body.extrasAt, body.end)
+    const key = body.key()
     if (key === undefined) return undefined
     return this.has(body.queue, key, packId(body.homeHour, body.ordinal)) ? key : undefined
   }

@@ -6,8 +6,6 @@
  * the one with the newer version has it; one that lost its key while an attempt ran may get it back if the other has ended.
  */
 
-import type { TaskBytes } from '../delivery/attempt-records.ts'
-import { extrasKey } from '../model/extras.ts'
 import { homeHourOf, ordinalOf, packId } from '../model/ids.ts'
 import { decodeRecord, readBody } from '../model/records.ts'
 import type { KeyChange, KeyEnd, KeyView } from '../platform/ports.ts'
@@ -61,7 +59,7 @@ class Rebuild {
       const id = tiers.idOf(row)
       const source = await lookup.live(id)
       if (source === undefined || source === 'damaged') continue
-      const key = keyOf(source)
+      const key = readBody(source.bytes, source.at).key()
       if (key !== undefined) await this.#claim(table.queue[row]!, key, id, table.lsn[row]!)
     }
   }
@@ -120,9 +118,4 @@ class Rebuild {
     await this.#view.write([...this.#changes.values()], 0)
     this.#changes.clear()
   }
-}
-
-function keyOf({ bytes, at }: TaskBytes): string | undefined {
-  const body = readBody(bytes, at)
-  return body.hasExtras ? extrasKey(bytes, body.extrasAt, body.end) : undefined
 }

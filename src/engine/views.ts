@@ -1,6 +1,5 @@
 /** From a task's bytes to what callers see. */
 
-import { decodeExtras } from '../model/extras.ts'
 import type { DeadView, LiveState, TaskView } from '../model/hourwheel.ts'
 import { packId } from '../model/ids.ts'
 import { decodePayload } from '../model/payload.ts'
@@ -10,7 +9,7 @@ import type { TaskBytes } from '../delivery/attempt-records.ts'
 
 export function viewOf(core: Core, source: TaskBytes, state: LiveState): TaskView {
   const body = readBody(source.bytes, source.at)
-  const extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
+  const extras = body.extras()
   return {
     id: idText(core, body.homeHour, body.ordinal),
     queue: core.tiers.queues[body.queue]!.name,

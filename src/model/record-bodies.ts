@@ -5,7 +5,7 @@
  * The single-field readers check nothing: they are for records that this process wrote or has read before.
  */
 
-import { decodeExtras, type Extras } from './extras.ts'
+import { decodeExtras, extrasKey, type Extras } from './extras.ts'
 import { float64At, MalformedBytes, nilByte, skip, uint16At, uint32At } from './msgpack.ts'
 import {
   deadErrorAt,
@@ -123,6 +123,11 @@ export class TaskBody {
 
   extras(): Extras {
     return this.hasExtras ? decodeExtras(this.bytes, this.extrasAt, this.end) : {}
+  }
+
+  /** The key among the extras, without decoding the rest. */
+  key(): string | undefined {
+    return this.hasExtras ? extrasKey(this.bytes, this.extrasAt, this.end) : undefined
   }
 }
 

@@ -1,7 +1,7 @@
 /** The dead letters: list, redrive (pending again, attempt 0, due at once), purge. */
 
 import { checkDeadTarget, parseDeadFilter } from '../../model/call-inputs.ts'
-import { encodeExtras, decodeExtras } from '../../model/extras.ts'
+import { encodeExtras } from '../../model/extras.ts'
 import { refuse } from '../../model/errors.ts'
 import type { DeadFilter, DeadLetters, DeadView, TaskRef } from '../../model/hourwheel.ts'
 import { homeHourOf, ordinalOf } from '../../model/ids.ts'
@@ -79,7 +79,7 @@ async function redriveOne(core: Core, id: number): Promise<'redriven' | 'unnamed
     }
     if (source === undefined) continue
     const body = readBody(source.bytes, source.at)
-    const extras = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end) : {}
+    const extras = body.extras()
     const now = core.platform.clock.wallMs()
     const holder = extras.key === undefined ? undefined : core.keys.find(body.queue, extras.key)
     const isFree = holder === undefined || holder.id === id || holder.end !== undefined

@@ -1,11 +1,10 @@
 /** lease, ack, nack, extend: tasks run by the caller, answered by token. Answers to a token never throw for its age. */
 
 import type { Attempt } from '../../delivery/attempt.ts'
+import { handlerTask } from '../../delivery/handler-task.ts'
 import { parseAckInput, parseLeaseInput, parseLeaseMs, parseNackInput, parseToken } from '../../model/call-inputs.ts'
-import { decodeExtras } from '../../model/extras.ts'
 import type { AckInput, LateAnswer, LeasedTask, LeaseInput, NackInput } from '../../model/hourwheel.ts'
 import { checkQueueName } from '../../model/names.ts'
-import { decodePayload } from '../../model/payload.ts'
 import { readBody } from '../../model/records.ts'
 import { idText, whenDurable, type Core } from '../core.ts'
 import { withValidPayload } from '../payload-schema.ts'
@@ -22,17 +21,12 @@ export async function lease(core: Core, queue: string, input: LeaseInput = {}): 
 
 function leasedTask(core: Core, attempt: Attempt): LeasedTask {
   const { row, homeHour, ordinal, queue, number, fireAt, startedAtMs, timeoutMs } = attempt
-  const source = core.recorder.taskBytes(row)
-  const body = readBody(source.bytes, source.at)
-  const headers = body.hasExtras ? decodeExtras(source.bytes, body.extrasAt, body.end).headers : undefined
+  const { bytes, at } = core.recorder.taskBytes(row)
   const id = idText(core, homeHour, ordinal)
   const fence = fenceOf(core, attempt)
   return {
     token: `${id}.${fence.toString(36)}`,
-    id,
-    queue: queue.name,
-    payload: decodePayload(body.payloadKind, body.payload),
-    headers: headers ?? {},
+    ...handlerTask(readBody(bytes, at), id, queue.name),
     attempt: number,
     fence,
     scheduledFor: fireAt,

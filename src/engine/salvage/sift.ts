@@ -6,7 +6,6 @@
  * the counters say, which the report tells.
  */
 
-import { extrasKey } from '../../model/extras.ts'
 import { packId } from '../../model/ids.ts'
 import type { Disk } from '../../platform/ports.ts'
 import { recordKind } from '../../model/record-shapes.ts'
@@ -17,6 +16,7 @@ import type { Loss, SurveyedLog } from '../inspect/findings.ts'
 import { IdMap } from '../inspect/id-map.ts'
 import { eachRecord, nameQueue } from '../inspect/log-survey.ts'
 import type { Survey, SurveyedSegment } from '../inspect/survey.ts'
+import { keyIn } from '../key-holders.ts'
 import { FoundTasks } from './found-tasks.ts'
 
 /** What becomes of a segment: it stays as it is, what counts of it is written anew, or nothing in it counts. */
@@ -107,7 +107,8 @@ class Sifting {
       gap: () => undefined,
       record: (record, lsn, _offset, bytes, at) => {
         if (record === undefined || !carriesTask(bytes[at + 1]!)) return
-        const { homeHour, ordinal, queue, placeHour, hasExtras, extrasAt, end } = readBody(bytes, at)
+        const body = readBody(bytes, at)
+        const { homeHour, ordinal, queue, placeHour } = body
         const version = { homeHour, ordinal, queue, placeHour, lsn }
         nameQueue(ledger, queue)
         this.#found.see(version)
@@ -118,7 +119,7 @@ class Sifting {
             : inLog.get(id) === lsn && this.#found.addLive(version)
         if (!counts) return
         count++
-        if (hasExtras && extrasKey(bytes, extrasAt, end) !== undefined) this.#found.hasKeys = true
+        if (body.key() !== undefined) this.#found.hasKeys = true
       },
     })
     return count
@@ -139,10 +140,7 @@ class Sifting {
       if (!this.#counts(entry)) return
       if (entry.dead === undefined ? this.#found.addLive(entry) : this.#found.addDead(entry)) counting++
       else skips.add(id)
-      const { extras } = entry
-      if (extras !== undefined && extrasKey(Buffer.from(extras), 0, extras.length) !== undefined) {
-        this.#found.hasKeys = true
-      }
+      if (keyIn(entry.extras) !== undefined) this.#found.hasKeys = true
     })
     for (const loss of losses) this.#losses.push({ file: segment.fileName, ...loss })
     if (counting === 0) return { segment, fate: 'dropped', skips }
