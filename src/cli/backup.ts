@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { backup, verify } from '../engine/offline.ts'
-import type { BackupReport } from '../model/hourwheel.ts'
+import type { BackupReport } from '../model/engine-reports.ts'
 import { CommandFailed, exitCode } from './failures.ts'
 import { onClosed } from './offline-command.ts'
 import { clean, grouped, print, printJson } from './output.ts'

@@ -1,7 +1,7 @@
 /** hourwheel calendar: how many tasks are pending when, as bars of text. */
 
 import { Option, type Command } from 'commander'
-import type { CalendarHour } from '../model/hourwheel.ts'
+import type { CalendarHour } from '../model/engine-reports.ts'
 import { dayMs, hourMs } from '../model/units.ts'
 import { showInstant } from './human-time.ts'
 import { colors, grouped, print, printJson, say } from './output.ts'

@@ -11,7 +11,7 @@ import { readConfig } from '../daemon/config.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 import { loadHandlers } from '../daemon/handler-module.ts'
 import { makeLog } from '../daemon/log.ts'
-import type { EngineEvents } from '../model/hourwheel.ts'
+import type { EngineEvents } from '../model/engine-reports.ts'
 import { colors } from './output.ts'
 import { serveUntilEnded } from './serve.ts'
 

@@ -5,7 +5,7 @@
 
 import { constants } from 'node:fs'
 import { access, stat, statfs } from 'node:fs/promises'
-import type { QueueStats, Stats } from '../model/hourwheel.ts'
+import type { QueueStats, Stats } from '../model/engine-reports.ts'
 import { minuteMs } from '../model/units.ts'
 import { showDuration } from './human-time.ts'
 import { grouped } from './output.ts'

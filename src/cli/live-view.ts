@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from '../model/engine.ts'
-import type { CalendarHour, EngineEvents, Stats } from '../model/hourwheel.ts'
+import type { CalendarHour, EngineEvents, Stats } from '../model/engine-reports.ts'
 import { dayMs, hourMs } from '../model/units.ts'
 import { showDuration } from './human-time.ts'
 import { clean, colors, grouped } from './output.ts'

@@ -1,7 +1,7 @@
 /** hourwheel stats: counters per queue, what is overdue, sizes. */
 
 import type { Command } from 'commander'
-import type { QueueStats, Stats } from '../model/hourwheel.ts'
+import type { QueueStats, Stats } from '../model/engine-reports.ts'
 import { showDuration } from './human-time.ts'
 import { grouped, print, printFacts, printJson, printRows, type Column } from './output.ts'
 import { onTarget, withTarget, type TargetOptions } from './target.ts'

@@ -3,7 +3,7 @@
 import { Option, type Command } from 'commander'
 import type { ClientEvent } from '../client/event-stream.ts'
 import { eventNames } from '../model/event-names.ts'
-import type { EngineEvents } from '../model/hourwheel.ts'
+import type { EngineEvents } from '../model/engine-reports.ts'
 import { clean, colors, print, printJson, say } from './output.ts'
 import { onDaemon, withDaemon, type DaemonOptions } from './target.ts'
 import { parsePositive } from './task-fields.ts'

@@ -7,12 +7,10 @@ import { parseCalendarRange, parseDeadFilter, parseListInput } from '../model/ca
 import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Hourwheel } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
+import type { BackupReport, CalendarHour, Closed, Stats } from '../model/engine-reports.ts'
 import type {
   AckInput,
-  BackupReport,
-  CalendarHour,
   CancelAnswer,
-  Closed,
   DeadFilter,
   DeadLetters,
   DeadView,
@@ -30,7 +28,6 @@ import type {
   Receipt,
   RescheduleAnswer,
   RescheduleInput,
-  Stats,
   TaskOf,
   TaskRef,
   TasksOf,

@@ -5,7 +5,7 @@
 
 import { HourwheelError } from '../model/errors.ts'
 import { checkFields } from '../model/fields.ts'
-import type { EngineEvents } from '../model/hourwheel.ts'
+import type { EngineEvents } from '../model/engine-reports.ts'
 import { checkQueueName } from '../model/names.ts'
 import { eventsRetryMs, pathOf } from '../protocol/routes.ts'
 import type { Transport } from './transport.ts'

@@ -8,7 +8,7 @@ import { statfs, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine } from '../model/engine.ts'
-import type { QueueStats, Stats } from '../model/hourwheel.ts'
+import type { QueueStats, Stats } from '../model/engine-reports.ts'
 import { RequestTimes } from './request-times.ts'
 
 /** Of one webhook. */

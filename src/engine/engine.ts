@@ -1,16 +1,15 @@
-/** The engine as its users see it: each member checks that the engine is open and hands over to a command. */
+/**
+ * The engine as its users see it: each member hands over to a command, which checks that the engine is open. What the members do is
+ * said where users read it, in model/engine.ts.
+ */
 
 import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Engine as PublicEngine } from '../model/engine.ts'
+import type { BackupOptions, BackupReport, CalendarHour, Closed, EngineEvents, Stats } from '../model/engine-reports.ts'
 import type {
   AckInput,
-  BackupOptions,
-  BackupReport,
-  CalendarHour,
   CancelAnswer,
-  Closed,
   DeadLetters,
-  EngineEvents,
   GetAnswer,
   Handler,
   HandlerHandle,
@@ -26,7 +25,6 @@ import type {
   Receipt,
   RescheduleAnswer,
   RescheduleInput,
-  Stats,
   TaskOf,
   TaskRef,
   TasksOf,
@@ -57,27 +55,22 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     this.deadLetters = deadLetters(core)
   }
 
-  /** Resolves when the engine has stopped, for whatever reason; never rejects. */
   get closed(): Promise<Closed> {
     return this.#lifecycle.closed
   }
 
-  /** Accepts one task; resolves once it is on disk. */
   schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt> {
     return schedule(this.#core, task)
   }
 
-  /** Accepts up to 10,000 tasks or 8 MiB as one durable unit: all or none. An error carries the `index` of the bad task. */
   scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]> {
     return scheduleMany(this.#core, tasks)
   }
 
-  /** Never starts again after 'cancelled', across any crash. Answers for every state; throws only for a malformed ref. */
   cancel(ref: TaskRef): Promise<CancelAnswer> {
     return told(cancel(this.#core, ref))
   }
 
-  /** Moves a pending task; `ifGeneration` guards against a change made meanwhile. */
   reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer> {
     return told(reschedule(this.#core, ref, input))
   }
@@ -90,10 +83,6 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     return list(this.#core, input)
   }
 
-  /**
-   * Runs the due tasks of a queue: a function in this thread, or the default export of `{ module }` in threads of its own; then
-   * it resolves once the module is loaded. One handler a queue.
-   */
   handle<Name extends QueueName<Queues>>(
     queue: Name,
     handler: Handler<PayloadOutput<Queues, Name>, Queues> | HandlerModule,
@@ -102,7 +91,6 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     return handle(this.#core, queue, handler as Handler | HandlerModule, options)
   }
 
-  /** Due tasks for the caller to run; waits up to `wait` for the first. Competes with `handle` for the queue's tasks. */
   lease<Name extends QueueName<Queues>>(
     queue: Name,
     input?: LeaseInput,
@@ -110,7 +98,6 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     return lease(this.#core, queue, input) as Promise<LeasedTask<PayloadOutput<Queues, Name>>[]>
   }
 
-  /** The task has succeeded; durable once this resolves. An older token answers 'stale'. */
   ack<Name extends QueueName<Queues>>(
     token: string,
     input?: AckInput<TaskOf<Queues, Name>>,
@@ -118,22 +105,18 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     return ack(this.#core, token, input)
   }
 
-  /** Answers in order. */
   ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]> {
     return Promise.all(answers.map(({ token, ...input }) => ack(this.#core, token, input)))
   }
 
-  /** The attempt has failed: retried as the policy says, at `retryAt`, after `delay`, or never (`dead`). */
   nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer> {
     return nack(this.#core, token, input)
   }
 
-  /** The lease ends so long from now. */
   extend(token: string, leaseFor: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer> {
     return extend(this.#core, token, leaseFor)
   }
 
-  /** Durably stops new attempts of a queue; tasks go on being accepted. */
   pause(queue: string): Promise<void> {
     return this.#setPaused(queue, true)
   }
@@ -179,13 +162,11 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     return statsOf(this.#core)
   }
 
-  /** Live tasks per hour over the whole horizon; hours without any are left out. */
   async calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]> {
     this.#core.assertOpen()
     return calendarOf(this.#core, range)
   }
 
-  /** Copies all of it, while it goes on, to a directory or a .tar file that is not there yet; an absolute path. */
   backup(to: string, options?: BackupOptions): Promise<BackupReport> {
     return backup(this.#core, to, options).catch((error: unknown) => {
       // The reason of the one who gave it up is theirs.
@@ -193,12 +174,10 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
     })
   }
 
-  /** Listens to an event; answers a function that stops listening. */
   on<N extends keyof EngineEvents>(name: N, listener: (event: EngineEvents[N]) => void): () => void {
     return this.#core.events.on(name, listener)
   }
 
-  /** Stops: running attempts get `drain` (default 10 s) to end, then their leases are given back. Idempotent. */
   close(options: { drain?: Duration | undefined } = {}): Promise<void> {
     return this.#lifecycle.close(parseDuration(options.drain ?? '10s', 'drain'))
   }

@@ -2,7 +2,7 @@
 
 import { refuse } from '../model/errors.ts'
 import { eventNames } from '../model/event-names.ts'
-import type { EngineEvents } from '../model/hourwheel.ts'
+import type { EngineEvents } from '../model/engine-reports.ts'
 import type { Clock } from '../platform/ports.ts'
 
 type Name = keyof EngineEvents

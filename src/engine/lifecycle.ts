@@ -8,7 +8,7 @@
  */
 
 import { errorCatalogue, HourwheelError, refuse, type ErrorCode, type ErrorDetails } from '../model/errors.ts'
-import type { Closed } from '../model/hourwheel.ts'
+import type { Closed } from '../model/engine-reports.ts'
 import { isDiskFull } from '../platform/disk-full.ts'
 
 export interface Stoppable {

@@ -4,7 +4,7 @@
  */
 
 import { refuse } from '../model/errors.ts'
-import type { BackupReport } from '../model/hourwheel.ts'
+import type { BackupReport } from '../model/engine-reports.ts'
 import type { Disk, DirectoryLock, Platform } from '../platform/ports.ts'
 import { openTar, tarDirectory } from '../storage/tar-disk.ts'
 import { absolutePath } from '../platform/node/node-disk.ts'

@@ -1,7 +1,8 @@
 /** stats and calendar: counted as things happen, never by looking through tasks. */
 
 import { parseCalendarRange } from '../model/call-inputs.ts'
-import type { CalendarHour, InstantInput, QueueStats, Stats } from '../model/hourwheel.ts'
+import type { CalendarHour, QueueStats, Stats } from '../model/engine-reports.ts'
+import type { InstantInput } from '../model/hourwheel.ts'
 import { counter, counterCount } from '../model/ledger.ts'
 import { addCounters, conservationOf, countersByName } from '../model/stats.ts'
 import { hourMs, hourOf } from '../model/units.ts'

@@ -4,15 +4,11 @@
  */
 
 import type { Duration } from './durations.ts'
+import type { BackupOptions, BackupReport, CalendarHour, Closed, EngineEvents, Stats } from './engine-reports.ts'
 import type {
   AckInput,
-  BackupOptions,
-  BackupReport,
-  CalendarHour,
   CancelAnswer,
-  Closed,
   DeadLetters,
-  EngineEvents,
   GetAnswer,
   HandleOptions,
   Handler,
@@ -29,13 +25,13 @@ import type {
   Receipt,
   RescheduleAnswer,
   RescheduleInput,
-  Stats,
   TaskOf,
   TaskRef,
   TasksOf,
 } from './hourwheel.ts'
 import type { AnyQueues, PayloadOutput, QueueMap, QueueName, QueueOptions } from './typed-queues.ts'
 
+/** Only `dir` must be given. Options that are out of range or unknown are refused, with what to write instead. */
 export interface EngineOptions<Queues extends QueueMap = QueueMap> {
   /** The data directory; created when it is not there. One engine owns it at a time. */
   dir: string
@@ -66,17 +62,25 @@ type KnownFields<Queues> = {
 
 /**
  * What the engine and a client in another process share. `Queues`: those given at open, which type the payloads.
+ *
+ * A promise of a change resolves once that is on disk. What is refused rejects with a `HourwheelError`, whose `code` is one of
+ * docs/errors.md and whose `outcome` says whether nothing was done. Any call may be refused with HW_CLOSED, HW_OVERLOADED,
+ * HW_DISK_FULL, or HW_OUTCOME_UNKNOWN when the engine fails in the middle of it.
  */
 export interface Hourwheel<Queues = AnyQueues> {
-  /** Resolves once the task is on disk. */
+  /** Accepts one task. Refused with HW_INVALID_..., HW_PAYLOAD_TOO_LARGE, HW_KEY_EXISTS or HW_TASK_CHANGED as its fields say. */
   schedule<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): Promise<Receipt>
-  /** One durable unit: all or none; receipts in order. */
+  /** Up to 10,000 tasks or 8 MiB as one durable unit: all or none; receipts in order. An error carries the `index` of the bad task. */
   scheduleMany<const Names extends readonly QueueName<Queues>[]>(tasks: TasksOf<Queues, Names>): Promise<Receipt[]>
+  /** Never starts again after 'cancelled', across any crash. Answers for every state, so it is safe to repeat. */
   cancel(ref: TaskRef): Promise<CancelAnswer>
+  /** Moves a pending task, also one that waits for a retry. */
   reschedule(ref: TaskRef, input: RescheduleInput): Promise<RescheduleAnswer>
+  /** Undefined when there is no such task, or it ended so long ago that nothing is known of it. */
   get(ref: TaskRef): Promise<GetAnswer | undefined>
-  /** In fire order. */
+  /** In fire order. A task that moves or ends meanwhile may be missed. */
   list(input?: ListInput): AsyncIterable<ListedTask>
+  /** Runs the due tasks of a queue by a function in this process. One handler a queue: HW_HANDLER_EXISTS. */
   handle<Name extends QueueName<Queues>>(
     queue: Name,
     handler: Handler<PayloadOutput<Queues, Name>, Queues>,
@@ -87,21 +91,27 @@ export interface Hourwheel<Queues = AnyQueues> {
     queue: Name,
     input?: LeaseInput,
   ): Promise<LeasedTask<PayloadOutput<Queues, Name>>[]>
+  /** A leased task has succeeded. Answers for an older token, too, so it is safe to repeat; so do nack and extend. */
   ack<Name extends QueueName<Queues>>(
     token: string,
     input?: AckInput<TaskOf<Queues, Name>>,
   ): Promise<{ readonly outcome: 'acked' } | LateAnswer>
-  /** Answers in order. */
+  /** Several acks, answered in order; each for itself. */
   ackMany(answers: readonly ({ token: string } & AckInput)[]): Promise<({ readonly outcome: 'acked' } | LateAnswer)[]>
+  /** The attempt has failed. */
   nack(token: string, input?: NackInput): Promise<{ readonly outcome: 'nacked' } | LateAnswer>
+  /** The lease ends this long from now. */
   extend(token: string, lease: Duration): Promise<{ readonly outcome: 'extended' } | LateAnswer>
+  /** Durably starts no more attempts of a queue; tasks go on being accepted. */
   pause(queue: string): Promise<void>
   resume(queue: string): Promise<void>
   readonly deadLetters: DeadLetters
   stats(): Promise<Stats>
-  /** Pending tasks per hour; hours without any are left out. */
+  /** How many tasks there are in each hour, between two instants or over the whole horizon; hours without any are left out. */
   calendar(range?: { from?: InstantInput | undefined; to?: InstantInput | undefined }): Promise<CalendarHour[]>
+  /** Stops: what runs gets `drain` (default 10 s) to end, then its leases are given back. Idempotent. */
   close(options?: { drain?: Duration | undefined }): Promise<void>
+  /** Resolves when it has stopped, for whatever reason; never rejects. */
   readonly closed: Promise<Closed>
 }
 

@@ -1,6 +1,6 @@
 /** The events that an engine tells of, each once: what `on` takes, and what daemon, client and program pass on. */
 
-import type { EngineEvents } from './hourwheel.ts'
+import type { EngineEvents } from './engine-reports.ts'
 
 export const eventNames: readonly (keyof EngineEvents)[] = [
   'fired',

@@ -1,6 +1,6 @@
 /**
  * The public vocabulary: what callers hand in and what they get back. Types only; the calls themselves are in engine.ts.
- * Instants in answers are UTC epoch milliseconds.
+ * Instants in answers are UTC epoch milliseconds; names of durations end in their unit.
  */
 
 import type { Duration } from './durations.ts'
@@ -17,16 +17,21 @@ export type InstantInput = Date | number | string | InstantLike
 
 /** One task to schedule. Exactly one of `at` and `delay`. */
 export interface TaskInput {
+  /** 1 to 128 letters, digits, '.', '_' or '-'. A queue need not be known: it is made by its first task. */
   queue: string
+  /** From 2001-09-09 to August 2089. What has passed is due at once. */
   at?: InstantInput | undefined
+  /** From now on. */
   delay?: Duration | undefined
-  /** JSON data, or bytes. Absent: no payload. */
+  /** JSON data, or bytes as a Uint8Array: up to `payloadBytesMax`. Absent: no payload. */
   payload?: unknown
+  /** What differs from the policy of the queue. */
   retry?: RetryOptions | undefined
-  /** How long one attempt may take. */
+  /** How long one attempt may take, 10 ms to 24 h. Default: that of the queue. */
   timeout?: Duration | undefined
   /** From this instant on the task is no longer run; it ends as expired. */
   expiresAt?: InstantInput | undefined
+  /** Given to the handler as they are: at most 64, with 4 KiB of names and values together. */
   headers?: Readonly<Record<string, string>> | undefined
   /** What the task is for, 1 to 256 bytes of UTF-8: names at most one task of its queue that has not ended. */
   key?: string | undefined
@@ -71,12 +76,14 @@ export type TasksOf<Queues, Names extends readonly string[]> = readonly [
 /** The payload may be left out where undefined is one. */
 type PayloadField<Payload> = undefined extends Payload ? { payload?: Payload | undefined } : { payload: Payload }
 
+/** The answer to a schedule, once the task is on disk. */
 export interface Receipt {
   /** 14 characters; sorts by hour. */
   readonly id: string
   readonly fireAt: number
   /** Without a key always 'created'. 'replaced': a pending task was replaced or moved. 'kept': nothing was changed. */
   readonly outcome: 'created' | 'kept' | 'replaced'
+  /** How often the task was rescheduled, replaced or redriven; for `ifGeneration`. */
   readonly generation: number
   /** Of a kept task. */
   readonly state?: LiveState | 'ended' | undefined
@@ -84,14 +91,24 @@ export interface Receipt {
   readonly running?: string | undefined
 }
 
+/** 'other': expired, purged or damaged. */
 export type EndedHow = 'succeeded' | 'cancelled' | 'other'
 
+/**
+ * - cancelled   no attempt starts any more
+ * - leased      an attempt runs: its signal is aborted, no further one starts, and the task ends cancelled unless this one succeeds
+ * - ended       it had ended, or is a dead letter; how, while that is known
+ * - missing     there is no such task
+ *
+ * `lsn` is the number of the record that says so.
+ */
 export type CancelAnswer =
   | { readonly outcome: 'cancelled'; readonly generation: number; readonly lsn: number }
   | { readonly outcome: 'leased'; readonly attempt: number; readonly lsn: number }
   | { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
   | { readonly outcome: 'missing' }
 
+/** 'changed': the generation is another one than `ifGeneration`. 'changed' and 'leased': nothing was done. */
 export type RescheduleAnswer =
   | { readonly outcome: 'rescheduled'; readonly fireAt: number; readonly generation: number; readonly lsn: number }
   | { readonly outcome: 'changed'; readonly generation: number }
@@ -99,6 +116,7 @@ export type RescheduleAnswer =
   | { readonly outcome: 'ended'; readonly how?: EndedHow | 'dead' | undefined }
   | { readonly outcome: 'missing' }
 
+/** Exactly one of `at` and `delay`. */
 export interface RescheduleInput {
   at?: InstantInput | undefined
   delay?: Duration | undefined
@@ -124,25 +142,38 @@ export interface TaskView {
   readonly lastError?: string | undefined
 }
 
+/** A dead letter. */
 export interface DeadView extends TaskView {
   readonly state: 'dead'
   readonly reason: DeadReason
   readonly diedAt: number
+  /** What the last attempt failed with. */
   readonly error: string
 }
 
+/**
+ * - attempts   all were used up
+ * - maxAge     the next one would have been due later than the retry policy allows
+ * - asked      by the handler, a nack or a restore
+ * - lost       its attempts ended with the death of the process too often
+ * - damaged    its bytes cannot be read
+ */
 export type DeadReason = 'attempts' | 'lost' | 'asked' | 'damaged' | 'maxAge'
 
 /** What `get` answers: the task, or that it ended (how, while that is known). */
 export type GetAnswer = TaskView | DeadView | { readonly state: 'ended'; readonly how?: EndedHow | undefined }
 
+/** Which tasks to list; all that have not ended, and the dead letters, when nothing is said. */
 export interface ListInput {
   queue?: string | undefined
   state?: LiveState | undefined
+  /** Fire times from this instant on. */
   from?: InstantInput | undefined
+  /** Fire times up to this instant, included. */
   to?: InstantInput | undefined
   /** Where an earlier listing stopped: the `cursor` of its last task. */
   cursor?: string | undefined
+  /** How many at most. Default: no limit; they are read page by page. */
   limit?: number | undefined
 }
 
@@ -156,6 +187,7 @@ export interface Task<Payload = unknown> {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** What a handler is given beside its task. */
 export interface AttemptContext<Queues = AnyQueues> {
   /** Aborted when the attempt times out, is cancelled, or the engine closes. */
   readonly signal: AbortSignal
@@ -163,7 +195,9 @@ export interface AttemptContext<Queues = AnyQueues> {
   readonly attempt: number
   /** Larger for every later lease of any task in this directory. */
   readonly fence: number
+  /** The fire time of this attempt. */
   readonly scheduledFor: number
+  /** Start of the handler minus that. */
   readonly lateMs: number
   /** Fails the attempt and says when the next one is due; call it and return, or throw what it returns. */
   retry(options?: { delay?: Duration | undefined }): Error
@@ -173,6 +207,7 @@ export interface AttemptContext<Queues = AnyQueues> {
   scheduleNext<Name extends QueueName<Queues>>(task: TaskOf<Queues, Name>): void
 }
 
+/** Runs one attempt: it succeeds when this returns, or its promise resolves, and fails when it throws or rejects. */
 export type Handler<Payload = unknown, Queues = AnyQueues> = (
   task: Task<Payload>,
   context: AttemptContext<Queues>,
@@ -181,6 +216,7 @@ export type Handler<Payload = unknown, Queues = AnyQueues> = (
 export interface HandleOptions {
   /** How many attempts run at once. Default 100. */
   concurrency?: number | undefined
+  /** How long an attempt may take where its task does not say. Default: that of the queue. */
   timeout?: Duration | undefined
 }
 
@@ -217,24 +253,31 @@ export interface HandlerHandle {
 export interface LeaseInput {
   /** Default 1, at most 1,000. */
   max?: number | undefined
-  /** How long the caller has for each task; `extend` gives more. Default 30 s. */
+  /** How long the caller has for each task, 100 ms to 24 h; `extend` gives more. Default 30 s. */
   lease?: Duration | undefined
-  /** How long to wait for a task when none is due. Default: not at all. */
+  /** How long to wait for a task when none is due, at most 60 s. Default: not at all. */
   wait?: Duration | undefined
+  /** Aborted: nobody waits any more, and no task is handed out. */
   signal?: AbortSignal | undefined
 }
 
 /** A task that the caller is to run, and to answer by its token. */
 export interface LeasedTask<Payload = unknown> extends Task<Payload> {
+  /** Names this lease in the answer. */
   readonly token: string
+  /** 1 for the first attempt. */
   readonly attempt: number
+  /** Larger for every later lease of any task in this directory. */
   readonly fence: number
+  /** The fire time of this attempt. */
   readonly scheduledFor: number
+  /** How long after that it was leased. */
   readonly lateMs: number
   /** Without an answer or `extend` by then, the attempt has failed. */
   readonly leaseMs: number
 }
 
+/** The lease is over ('stale'), the task has ended or is a dead letter, or there is none such: nothing was done. */
 export type LateAnswer = { readonly outcome: 'stale' | 'ended' | 'missing' }
 
 export interface AckInput<Next = TaskInput> {
@@ -242,126 +285,27 @@ export interface AckInput<Next = TaskInput> {
   next?: Next | undefined
 }
 
+/** At most one of `retryAt`, `delay` and `dead`; without them the retry policy says when the next attempt is due. */
 export interface NackInput {
   retryAt?: InstantInput | undefined
   delay?: Duration | undefined
   /** No further attempt: a dead letter. */
   dead?: boolean | undefined
+  /** Kept with the task, up to 2 KiB. */
   error?: string | undefined
 }
 
-export interface QueueCounters {
-  readonly accepted: number
-  readonly pending: number
-  readonly leased: number
-  readonly succeeded: number
-  readonly dead: number
-  readonly cancelled: number
-  readonly expired: number
-  readonly replaced: number
-  readonly purged: number
-  readonly damaged: number
-}
-
-export interface QueueStats extends QueueCounters {
-  readonly paused: boolean
-  readonly handled: boolean
-  readonly due: number
-  readonly running: number
-  /** How late the oldest due task is that has not started, 0 when there is none. */
-  readonly overdueOldestMs: number
-  readonly nearBytes: number
-}
-
-export interface LatenessStats {
-  readonly count: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly maxMs: number
-}
-
-export interface Stats {
-  readonly queues: Readonly<Record<string, QueueStats>>
-  readonly total: QueueCounters
-  /** accepted minus all the rest: 0, always. */
-  readonly conservation: number
-  readonly overdueOldestMs: number
-  /** Lateness of the attempts started in this process. */
-  readonly lateness: LatenessStats
-  readonly wal: {
-    readonly files: number
-    readonly bytes: number
-    readonly appendedLsn: number
-    readonly syncedLsn: number
-    readonly diskFull: boolean
-    /** Syncs since open, and how long they took: together, and the longest. */
-    readonly syncs: number
-    readonly syncMs: number
-    readonly syncMsMax: number
-  }
-  /** Tasks in memory, and tasks only on disk. */
-  readonly near: number
-  readonly far: number
-  readonly nearBytes: number
-  readonly segments: { readonly files: number; readonly bytes: number; readonly tasks: number }
-  /** Checkpoints made and segments merged since the start. */
-  readonly checkpoints: number
-  readonly merges: number
-  readonly clock: { readonly held: boolean; readonly heldBecause?: string | undefined }
-  readonly healthy: boolean
-  readonly incarnation: number
-  readonly openCount: number
-}
-
-export interface CalendarHour {
-  /** Start of the hour, UTC epoch milliseconds. */
-  readonly hour: number
-  readonly pending: number
-}
-
-export interface EngineEvents {
-  fired: { id: string; queue: string; attempt: number; lateMs: number }
-  succeeded: { id: string; queue: string; attempt: number }
-  attemptFailed: { id: string; queue: string; attempt: number; error: string; retryAt?: number | undefined }
-  deadLettered: { id: string; queue: string; reason: DeadReason; error: string }
-  cancelled: { id: string; queue: string }
-  expired: { id: string; queue: string }
-  noConsumer: { queue: string; due: number }
-  clockJump: { byMs: number; held: boolean }
-  tornTail: { file: string; offset: number; bytes: number; savedAs: string }
-  damaged: { file: string; offset: number; tasks: number }
-}
-
+/** Without a queue: the dead letters of all. */
 export type DeadFilter = { queue?: string | undefined }
 
 export interface DeadLetters {
+  /** In the order in which they died; `limit` is how many at most. */
   list(filter?: DeadFilter & { limit?: number | undefined }): AsyncIterable<DeadView>
   /**
    * Makes dead letters pending again, attempt 0, due at once. A ref or a filter; answers how many, and how many of them have
    * lost their key to another task meanwhile.
    */
   redrive(target: TaskRef | DeadFilter): Promise<{ redriven: number; unnamed?: number | undefined }>
+  /** Removes dead letters for good; answers how many. */
   purge(target: TaskRef | DeadFilter): Promise<{ purged: number }>
-}
-
-/** Why and how an engine stopped. */
-export interface Closed {
-  readonly reason: 'closed' | 'failed'
-  readonly error?: Error | undefined
-}
-
-export interface BackupOptions {
-  /** Hears of every piece, with the bytes that were copied so far. */
-  readonly onProgress?: ((bytes: number) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface BackupReport {
-  readonly to: string
-  readonly files: number
-  readonly bytes: number
-  /** All records up to this one are in it, and none after it. */
-  readonly lsn: number
-  readonly incarnation: number
-  readonly queues: number
 }

@@ -133,7 +133,10 @@ function daysOf(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
 
-/** Days since 1970-01-01 of a day of the Gregorian calendar. Years start in March here, so that leap days come last. */
+/**
+ * Days since 1970-01-01 of a day of the Gregorian calendar. Years start in March here, so that leap days come last: H. Hinnant,
+ * "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+ */
 function daysFromEpoch(year: number, month: number, day: number): number {
   const marchYear = month <= 2 ? year - 1 : year
   const marchMonth = month <= 2 ? month + 9 : month - 3

@@ -99,7 +99,11 @@ export function mergeRetry(policy: RetryPolicy, override: RetryOverride | undefi
   }
 }
 
-/** Whole milliseconds to wait after `attempt` attempts (1 or more) have failed. `unit` is a random number in [0, 1). */
+/**
+ * Whole milliseconds to wait after `attempt` attempts (1 or more) have failed. `unit` is a random number in [0, 1).
+ *
+ * 'Full jitter' of M. Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), when `jitter` is 1.
+ */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, unit: number): number {
   // 2 ** 60 is beyond every longest delay: the exponent is bounded so that nothing overflows.
   const grownMs = policy.delayMs * 2 ** Math.min(attempt - 1, 60)
@@ -117,10 +121,6 @@ export function whyNoRetry(
   if (attempt >= policy.attempts) return 'attempts'
   if (policy.maxAgeMs !== undefined && nextAt - firstFireAt > policy.maxAgeMs) return 'maxAge'
   return undefined
-}
-
-export function mayRetry(policy: RetryPolicy, attempt: number, firstFireAt: number, nextAt: number): boolean {
-  return whyNoRetry(policy, attempt, firstFireAt, nextAt) === undefined
 }
 
 function refused(field: string, given: unknown, instead: string): HourwheelError {

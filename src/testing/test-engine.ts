@@ -9,19 +9,12 @@ import type { Core } from '../engine/core.ts'
 import { createRunner } from '../engine/handler-thread.ts'
 import { jobs } from '../engine/jobs.ts'
 import { openEngineOn } from '../engine/open.ts'
-import { wholeIn } from '../model/fields.ts'
 import { parseDuration, type Duration } from '../model/durations.ts'
 import type { Engine, EngineOptions } from '../model/engine.ts'
 import { refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
-import type {
-  EngineEvents,
-  Handler,
-  HandlerHandle,
-  HandlerModule,
-  InstantInput,
-  ModuleOptions,
-} from '../model/hourwheel.ts'
+import { checkFields, wholeIn } from '../model/fields.ts'
+import type { EngineEvents } from '../model/engine-reports.ts'
+import type { Handler, HandlerHandle, HandlerModule, InstantInput, ModuleOptions } from '../model/hourwheel.ts'
 import { parseInstant } from '../model/instants.ts'
 import type { AnyQueues, QueueMap } from '../model/typed-queues.ts'
 import type { CrashPolicy } from './disk-model.ts'
@@ -56,6 +49,7 @@ export interface TestKit {
   readonly now: number
   /** Moves time on, and resolves when all that came due on the way, retries and successors included, has ended or waits for later. */
   advanceBy(duration: Duration): Promise<void>
+  /** The same up to an instant; refused when it has passed. */
   advanceTo(instant: InstantInput): Promise<void>
   /** For handlers: waits in virtual time, which goes on meanwhile. */
   sleep(duration: Duration): Promise<void>

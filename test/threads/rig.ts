@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { openEngine, type Engine } from '../../dist/index.js'
-import type { EngineEvents, ModuleOptions, TaskInput } from '../../src/model/hourwheel.ts'
+import type { EngineEvents } from '../../src/model/engine-reports.ts'
+import type { ModuleOptions, TaskInput } from '../../src/model/hourwheel.ts'
 
 export const moduleUrl = (name: string): URL => new URL(`./modules/${name}`, import.meta.url)
 
