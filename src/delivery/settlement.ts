@@ -36,7 +36,7 @@ export interface SettlementParts {
   readonly table: TaskTable
   readonly records: AttemptRecords
   readonly events: DeliveryEvents
-  /** A retry or a successor is due at this instant. */
+  /** A retry, a successor or a task that was given back is due at this instant. */
   noticeFireAt(fireAt: number): void
 }
 
@@ -70,6 +70,8 @@ export class Settlement {
     const { records } = this.#parts
     if (records.unlease(homeHour, ordinal, queue.number, lease.losses) === 0) return false
     records.rearm(row)
+    // Another caller may be waiting for it.
+    if (attempt.consumer.isPulled) this.#parts.noticeFireAt(attempt.fireAt)
     return true
   }
 

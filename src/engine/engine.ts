@@ -36,7 +36,7 @@ import { cancel, reschedule } from './commands/change.ts'
 import { deadLetters } from './commands/dead-letters.ts'
 import { get } from './commands/get.ts'
 import { handle, handleUpTo, type PokedHandle } from './commands/handle.ts'
-import { ack, extend, lease, nack } from './commands/lease.ts'
+import { ack, extend, giveBack, lease, nack } from './commands/lease.ts'
 import { list } from './commands/list.ts'
 import { schedule, scheduleMany } from './commands/schedule.ts'
 import { whenDurable, whenRoom, type Core } from './core.ts'
@@ -144,6 +144,11 @@ export class Engine<Queues = AnyQueues> implements PublicEngine<Queues> {
   /** See for-daemons.ts. */
   handleUpTo(queue: string, handler: Handler, leaseMax: () => number): PokedHandle {
     return handleUpTo(this.#core, queue, handler, leaseMax)
+  }
+
+  /** See for-daemons.ts. */
+  giveBackLeases(tokens: readonly string[]): void {
+    giveBack(this.#core, tokens)
   }
 
   /** See for-daemons.ts. */

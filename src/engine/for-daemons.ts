@@ -1,6 +1,6 @@
 /**
  * What a daemon may do with the engine it has opened, beyond the public API: it keeps settings of queues that can be changed while
- * it runs, and handlers of its own that are held back while what they need is away.
+ * it runs, handlers of its own that are held back while what they need is away, and leases that it could not hand out.
  */
 
 import type { Engine as PublicEngine } from '../model/engine.ts'
@@ -30,6 +30,14 @@ export function replaceQueueSettings(
  */
 export function handleUpTo(engine: PublicEngine, queue: string, handler: Handler, leaseMax: () => number): PokedHandle {
   return inner(engine).handleUpTo(queue, handler, leaseMax)
+}
+
+/**
+ * Leases that did not reach the one who asked for them: their tasks are due again at once, and no attempt is used up. Those that
+ * were answered or ran out meanwhile are left alone. An engine that closes gives back all by itself.
+ */
+export function giveBackLeases(engine: PublicEngine, tokens: readonly string[]): void {
+  inner(engine).giveBackLeases(tokens)
 }
 
 function inner(engine: PublicEngine): Engine {

@@ -11,7 +11,7 @@ import {
   deadErrorAt,
   deadReason,
   fromState,
-  newBytesMax,
+  newBytesAround,
   newFields,
   newFieldsAt,
   payloadBytesBound,
@@ -40,15 +40,16 @@ export function writeNew(
   payload: string | Uint8Array | undefined,
   extras: Uint8Array | undefined,
 ): number {
-  checkRoom(into, at, newBytesMax(payload, extras))
+  const bound = payloadBytesBound(payload)
+  checkRoom(into, at, newBytesAround(bound, extras))
   checkBody(homeHour, ordinal, queue, fireAt)
   into[at] = 0x98
   into[at + 1] = recordKind.new
   writeCommon(into, at + newFieldsAt, homeHour, ordinal, queue, fireAt)
   const payloadKindAt = at + newFieldsAt + newFields.payloadKind
   into[payloadKindAt] = payload === undefined ? 0 : typeof payload === 'string' ? 1 : 2
-  // Text is measured by being written: its header is chosen before by what it may take at most.
-  const isLong = payloadBytesBound(payload) >= bin16Limit
+  // Short text is measured by being written: its header is chosen before by what it may take at most.
+  const isLong = bound >= bin16Limit
   const payloadAt = payloadKindAt + (isLong ? 6 : 4)
   let payloadBytes = 0
   if (typeof payload === 'string') payloadBytes = into.write(payload, payloadAt, 'utf8')

@@ -233,15 +233,24 @@ export function releasedBytesMax(released: ReleasedKey | undefined): number {
   return released === undefined ? 0 : 3 + released.key.length * 3 + 9 + 9 + 5
 }
 
+/** Short text is not measured: that would cost more than the room is worth, and 10,000 such tasks fit into a batch all the same. */
+const unmeasuredUnitsMax = 256
+
 /** The most bytes a payload takes, without its header. A UTF-16 unit takes 1 to 3. */
 export function payloadBytesBound(payload: string | Uint8Array | undefined): number {
   if (payload === undefined) return 0
-  return typeof payload === 'string' ? payload.length * 3 : payload.length
+  if (typeof payload !== 'string') return payload.length
+  return payload.length <= unmeasuredUnitsMax ? payload.length * 3 : Buffer.byteLength(payload)
 }
 
 /** The most bytes of a `new`: the room that its writer needs. */
 export function newBytesMax(payload: string | Uint8Array | undefined, extras: Uint8Array | undefined): number {
-  return newFieldsAt + newFields.payloadKind + tailBytesMax(payloadBytesBound(payload), extras)
+  return newBytesAround(payloadBytesBound(payload), extras)
+}
+
+/** The same, of a payload that takes at most so many bytes. */
+export function newBytesAround(payloadBytes: number, extras: Uint8Array | undefined): number {
+  return newFieldsAt + newFields.payloadKind + tailBytesMax(payloadBytes, extras)
 }
 
 /** The most bytes of a `put`. */

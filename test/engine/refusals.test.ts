@@ -81,8 +81,24 @@ describe('bad tasks', () => {
     expect((await rig.run(() => refusalOf(() => rig.engine.scheduleMany(many)))).code).toBe('HW_BATCH_TOO_LARGE')
     const big = Array.from({ length: 140 }, () => ({ queue: 'q', delay: 1, payload: 'x'.repeat(64_000) }))
     expect((await rig.run(() => refusalOf(() => rig.engine.scheduleMany(big)))).code).toBe('HW_BATCH_TOO_LARGE')
+    const wide = Array.from({ length: 140 }, () => ({ queue: 'q', delay: 1, payload: 'é'.repeat(32_000) }))
+    expect((await rig.run(() => refusalOf(() => rig.engine.scheduleMany(wide)))).code).toBe('HW_BATCH_TOO_LARGE')
     expect(await rig.run(() => rig.engine.scheduleMany([]))).toEqual([])
     expect((await rig.run(() => rig.engine.stats())).total.accepted).toBe(0)
+    await rig.close()
+  })
+})
+
+describe('large batches', () => {
+  it.each([
+    ['text, and as many tasks as there may be', 10_000, 'x'.repeat(700)],
+    ['short text that takes three bytes a letter', 10_000, '\u20ac'.repeat(250)],
+    ['long text', 125, 'x'.repeat(64_000)],
+    ['bytes', 125, new Uint8Array(64_000)],
+  ])('of up to 8 MiB are taken: %s', async (_name, count, payload) => {
+    const rig = await Rig.open()
+    const tasks = Array.from({ length: count }, () => ({ queue: 'q', delay: '1h', payload }))
+    expect(await rig.run(() => rig.engine.scheduleMany(tasks))).toHaveLength(count)
     await rig.close()
   })
 })

@@ -1,5 +1,9 @@
-/** Routes of pulling consumers: lease with long poll, ack, nack, extend. A client that goes away while it waits gets no task. */
+/**
+ * Routes of pulling consumers: lease with long poll, ack, nack, extend. A client that goes away while it waits gets no task; leases
+ * whose answer could not be delivered are given back at once.
+ */
 
+import { giveBackLeases } from '../../engine/for-daemons.ts'
 import type { Engine } from '../../model/engine.ts'
 import { refuse } from '../../model/errors.ts'
 import type { LateAnswer, TaskInput } from '../../model/hourwheel.ts'
@@ -7,6 +11,7 @@ import { taskFromWire, toWire, type WireTask } from '../../protocol/wire.ts'
 import { answered, json, problem, type Call, type Handled, type Reply, type RouteHandler } from '../http/call.ts'
 import { validBody } from '../http/validate.ts'
 import { missing, queueOf } from './tasks.ts'
+import { noticeGone, whenUndelivered } from './undelivered.ts'
 
 export type LeaseRoutes = 'lease' | 'ack' | 'ackMany' | 'nack' | 'extend'
 
@@ -41,10 +46,18 @@ async function lease(engine: Engine, ending: AbortSignal, call: Call): Promise<H
   response.on('close', end)
   ending.addEventListener('abort', end)
   try {
-    if (ending.aborted) end()
+    if (ending.aborted || response.destroyed) end()
     const tasks = await engine.lease(queueOf(call), { ...input, signal: gone.signal })
-    if (response.destroyed && tasks.length === 0) return answered
-    return json({ tasks: tasks.map(toWire) })
+    if (tasks.length > 0) {
+      await noticeGone()
+      whenUndelivered(response, () =>
+        giveBackLeases(
+          engine,
+          tasks.map(({ token }) => token),
+        ),
+      )
+    }
+    return response.destroyed ? answered : json({ tasks: tasks.map(toWire) })
   } finally {
     ending.removeEventListener('abort', end)
     response.off('close', end)

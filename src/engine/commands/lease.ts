@@ -51,13 +51,25 @@ function attemptOf(core: Core, token: unknown): Attempt | Promise<LateAnswer> {
     const state = core.ledger.stateOf(homeHour, ordinal)
     return { outcome: state === 'missing' ? 'missing' : state === 'ended' || state === 'dead' ? 'ended' : 'stale' }
   }
-  if (core.ledger.stateOf(homeHour, ordinal) === 'leased') {
-    const attempt = core.dispatcher.attemptOf(core.tiers.rowOf(homeHour, ordinal))
-    if (attempt?.consumer.isPulled === true && fenceOf(core, attempt) === fence) {
-      return attempt.settled ? whenRecorded(core, attempt, lateAnswer) : attempt
-    }
+  const attempt = pulled(core, homeHour, ordinal, fence)
+  if (attempt === undefined) return whenDurable(core, core.log.appendedLsn, lateAnswer())
+  return attempt.settled ? whenRecorded(core, attempt, lateAnswer) : attempt
+}
+
+/** The attempt with this fence, if it is not over. */
+function pulled(core: Core, homeHour: number, ordinal: number, fence: number): Attempt | undefined {
+  if (core.ledger.stateOf(homeHour, ordinal) !== 'leased') return undefined
+  const attempt = core.dispatcher.attemptOf(core.tiers.rowOf(homeHour, ordinal))
+  return attempt?.consumer.isPulled === true && fenceOf(core, attempt) === fence ? attempt : undefined
+}
+
+/** Leases that nobody has come to know of: their tasks go back untouched. See for-daemons.ts. */
+export function giveBack(core: Core, tokens: readonly string[]): void {
+  for (const token of tokens) {
+    const { id, fence } = parseToken(token)
+    const attempt = pulled(core, id.homeHour, id.ordinal, fence)
+    if (attempt !== undefined) core.dispatcher.untouched(attempt)
   }
-  return whenDurable(core, core.log.appendedLsn, lateAnswer())
 }
 
 /** Resolves once the record of an attempt's answer is on disk. */
