@@ -13,7 +13,7 @@ import type { EngineOptions } from '../model/engine.ts'
 import { HourwheelError, refuse, shown } from '../model/errors.ts'
 import { isPlainObject } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
-import { daemonSettings, environmentName, settingNames, type SettingName } from './settings.ts'
+import { daemonSettings, environmentName, flagName, settingNames, type SettingName } from './settings.ts'
 
 export interface DaemonConfig {
   readonly dir: string
@@ -67,7 +67,7 @@ export async function readConfig(
     if (value !== undefined && value !== '') values[name] = { value, from: variable }
   }
   for (const name of settingNames) {
-    if (flags[name] !== undefined) values[name] = { value: flags[name], from: `--${kebab(name)}` }
+    if (flags[name] !== undefined) values[name] = { value: flags[name], from: flagName(name) }
   }
   return configOf(values)
 }
@@ -255,10 +255,6 @@ function parseBytes(text: string): number {
   if (match === null) return NaN
   const power = ['K', 'M', 'G'].indexOf((match[2] ?? '').toUpperCase()) + 1
   return Number(match[1]) * 1_024 ** power
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)
 }
 
 /** Values of secrets are not shown. */

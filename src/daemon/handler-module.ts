@@ -16,7 +16,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Engine } from '../model/engine.ts'
 import { refuse, shown } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { checkFields, defined } from '../model/fields.ts'
 import type { Handler, HandlerHandle, HandlerModule, ModuleOptions } from '../model/hourwheel.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { QueueOptions } from '../model/typed-queues.ts'
@@ -107,7 +107,7 @@ function handlerOf(url: URL, queue: string, value: unknown, defaults: HandlerDef
   const inThreads = module !== undefined || threads !== undefined
   return {
     handler: inThreads ? { module: moduleOf(url, queue, module) } : (handler as Handler),
-    options: defined({ ...rest, concurrency, threads: fitting(threads, concurrency, options) }),
+    options: defined({ ...rest, concurrency, threads: fitting(threads, concurrency, options) }) as ModuleOptions,
     settings,
   }
 }
@@ -132,8 +132,4 @@ function moduleOf(url: URL, queue: string, module: unknown): string {
     `const found = (all.default ?? all)[${name}]\n` +
     `export default typeof found === 'function' ? found : found.handler\n`
   return `data:text/javascript,${encodeURIComponent(code)}`
-}
-
-function defined(record: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))
 }

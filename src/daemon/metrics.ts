@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine } from '../model/engine.ts'
 import type { QueueStats, Stats } from '../model/engine-reports.ts'
+import { endedStates } from '../model/state-table.ts'
 import { RequestTimes } from './request-times.ts'
 
 /** Of one webhook. */
@@ -34,7 +35,6 @@ export interface MetricsParts {
 const otherQueues = '_other'
 
 const states = ['pending', 'leased', 'dead'] as const
-const ends = ['succeeded', 'cancelled', 'expired', 'replaced', 'purged', 'damaged'] as const
 
 interface Described {
   /** Without `hourwheel_`. */
@@ -220,7 +220,7 @@ export class Metrics {
       }
       for (const state of states) tasks.set({ queue, state }, sum(stats.map((one) => one[state])))
       accepted.inc({ queue }, sum(stats.map((one) => one.accepted)))
-      for (const how of ends) ended.inc({ queue, how }, sum(stats.map((one) => one[how])))
+      for (const how of endedStates) ended.inc({ queue, how }, sum(stats.map((one) => one[how])))
     }
   }
 

@@ -19,7 +19,7 @@ import { replaceQueueSettings } from '../engine/for-daemons.ts'
 import type { Duration } from '../model/durations.ts'
 import type { Engine } from '../model/engine.ts'
 import { HourwheelError, refuse } from '../model/errors.ts'
-import { checkFields } from '../model/fields.ts'
+import { checkFields, defined } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { RetryOptions } from '../model/retry.ts'
@@ -179,10 +179,6 @@ function timeoutMsOf(queue: string, settings: QueueSettings, base: QueueOptions 
 
 function viewOfSettings({ webhook, ...rest }: QueueSettings, made?: string): QueueSettingsView {
   return { ...rest, webhook: webhook ? viewOf(webhook, made) : null }
-}
-
-function defined<T extends object>(fields: T): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
 }
 
 async function read(path: string): Promise<Map<string, QueueSettings>> {

@@ -3,7 +3,7 @@
  * over the environment, which wins over the file. Says what kind each value is; config.ts makes sense of them together.
  */
 
-export type SettingKind = 'text' | 'path' | 'list' | 'count' | 'bytes' | 'duration' | 'switch'
+export type SettingKind = 'text' | 'path' | 'list' | 'count' | 'bytes' | 'duration'
 
 export interface Setting {
   readonly kind: SettingKind
@@ -80,7 +80,10 @@ export function environmentName(name: SettingName): string {
 
 /** walFileBytes -> --wal-file-bytes <bytes> */
 export function flagOf(name: SettingName): string {
-  const { kind } = daemonSettings[name]
-  const flag = `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`
-  return kind === 'switch' ? flag : `${flag} <${kind}>`
+  return `${flagName(name)} <${daemonSettings[name].kind}>`
+}
+
+/** walFileBytes -> --wal-file-bytes */
+export function flagName(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`
 }

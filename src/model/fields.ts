@@ -45,6 +45,11 @@ export function checkFields(
   return record
 }
 
+/** Without the fields that say nothing. */
+export function defined<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
+}
+
 export function wholeIn(value: unknown, min: number, max: number, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
   throw refuse('HW_INVALID_OPTIONS', `${name} must be a whole number from ${min} to ${max}, not ${String(value)}`)

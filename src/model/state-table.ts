@@ -5,28 +5,18 @@
  * States
  * - pending    waits for its fire time or for a retry, or is due and not yet leased
  * - leased     one attempt has the right to run
- * - dead       attempts used up, lost, damaged or given up: kept until redriven or purged
+ * - dead       attempts used up, lost or given up: kept until redriven or purged
  * - succeeded, cancelled, expired, replaced, purged, damaged   ended for good
  *
  * Counters are the states and `accepted`; a move of a task from one state to another takes one from the first counter and
  * gives it to the second. `put replace` accepts a second task under the id of the first, which ends as replaced.
  */
 
-import type { CounterName } from './stats.ts'
+import { counterNames, type CounterName } from './stats.ts'
 
-export const states = [
-  'pending',
-  'leased',
-  'succeeded',
-  'dead',
-  'cancelled',
-  'expired',
-  'replaced',
-  'purged',
-  'damaged',
-] as const
+export type TaskState = Exclude<CounterName, 'accepted'>
 
-export type TaskState = (typeof states)[number]
+export const states: readonly TaskState[] = counterNames.filter((name) => name !== 'accepted')
 
 export const endedStates: readonly TaskState[] = ['succeeded', 'cancelled', 'expired', 'replaced', 'purged', 'damaged']
 

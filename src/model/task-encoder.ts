@@ -28,7 +28,7 @@ export interface EncodedInput<Q> extends EncodedTask<Q> {
   readonly ifGeneration: number | undefined
 }
 
-const modes: readonly OnConflict[] = ['keep', 'reject', 'replace', 'earliest', 'latest']
+export const conflictModes: readonly OnConflict[] = ['keep', 'reject', 'replace', 'earliest', 'latest']
 
 /**
  * Validates and encodes one task. `payloadBytesMax` is the engine's limit; `queueOf` finds a queue by a name that was
@@ -97,8 +97,8 @@ export function encodeSuccessor<Q>(
 
 function conflictMode({ key, onConflict }: TaskInput): OnConflict {
   if (onConflict === undefined) return 'keep'
-  if (!modes.includes(onConflict)) {
-    throw refuse('HW_INVALID_OPTIONS', `onConflict is ${shown(onConflict)}; it may be ${modes.join(', ')}`)
+  if (!conflictModes.includes(onConflict)) {
+    throw refuse('HW_INVALID_OPTIONS', `onConflict is ${shown(onConflict)}; it may be ${conflictModes.join(', ')}`)
   }
   if (key === undefined) throw refuse('HW_INVALID_OPTIONS', 'onConflict says nothing without a key')
   return onConflict

@@ -7,6 +7,8 @@
 
 import { Type, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
 import { limits } from '../model/limits.ts'
+import { counterNames } from '../model/stats.ts'
+import { conflictModes } from '../model/task-encoder.ts'
 
 const closed = { additionalProperties: false }
 
@@ -76,7 +78,7 @@ const taskFields = {
   timeout: optional(duration),
   expiresAt: optional(instant),
   headers: optional(headers),
-  onConflict: optional(oneOf(['keep', 'reject', 'replace', 'earliest', 'latest'])),
+  onConflict: optional(oneOf(conflictModes)),
 }
 const whenNote = 'Give one of `at` and `delay`.'
 
@@ -127,11 +129,7 @@ const view = object('TaskView', {
 })
 const ended = object('EndedTask', { state: Type.Literal('ended'), how: optional(endedHow) })
 
-const counters = Object.fromEntries(
-  ['accepted', 'pending', 'leased', 'succeeded', 'dead', 'cancelled', 'expired', 'replaced', 'purged', 'damaged'].map(
-    (name) => [name, count],
-  ),
-)
+const counters = Object.fromEntries(counterNames.map((name) => [name, count]))
 const queueStats = object('QueueStats', {
   ...counters,
   paused: Type.Boolean(),

@@ -36,10 +36,10 @@ const folders = [
 /** What `exports` of package.json names: they stand on top of all folders. */
 const entryPoints = ['index.ts', 'client.ts', 'testing.ts']
 
-/** The only places that meet Node itself. */
 /** The places in the engine that put it on this machine: for those who open it, and for the program's work on closed directories. */
 const thisMachine = ['engine/this-machine.ts', 'engine/offline.ts']
 
+/** The only places that meet Node itself. */
 const nodePlaces = ['platform/node/', 'cli/', 'daemon/', 'client/']
 
 /** Exceptions, each a pure function of its arguments. */
