@@ -30,6 +30,15 @@ interface Key {
   readonly id: number
 }
 
+/** What is looked for: the first `count` keys after one. */
+interface Page {
+  readonly filter: Filter
+  readonly after: Key
+  readonly count: number
+  /** Takes in the bytes that are met on the way. */
+  readonly bodies: ListedBodies
+}
+
 export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<ListedTask, void, undefined> {
   core.assertOpen()
   const parsed = parseListInput(input)
@@ -40,7 +49,7 @@ export async function* list(core: Core, input: ListInput = {}): AsyncGenerator<L
   for (let pageTasks = pageTasksMin; left > 0; pageTasks = Math.min(pageTasks * 2, pageTasksMax)) {
     core.assertOpen()
     const bodies = new ListedBodies(core)
-    const keys = await told(pageKeys(core, filter, after, Math.min(left, pageTasks), bodies))
+    const keys = await told(keysOf(core, { filter, after, count: Math.min(left, pageTasks), bodies }))
     await told(bodies.readFromLog(keys.map(({ id }) => id)))
     for (const key of keys) {
       after = key
@@ -71,8 +80,9 @@ async function viewAt(core: Core, key: Key, filter: Filter, bodies: ListedBodies
   }
 }
 
-/** The next keys (orderAt, id) after one, of rows, segments and dead letters together. */
-async function pageKeys(core: Core, filter: Filter, after: Key, count: number, bodies: ListedBodies): Promise<Key[]> {
+/** The keys (orderAt, id) of a page, of rows, segments and dead letters together. */
+async function keysOf(core: Core, page: Page): Promise<Key[]> {
+  const { filter, after, count } = page
   const { tiers, ledger } = core
   const { table } = tiers
   const keys: Key[] = []
@@ -102,20 +112,13 @@ async function pageKeys(core: Core, filter: Filter, after: Key, count: number, b
   }
   cut(keys, count)
   if (filter.state === 'dead' || filter.state === 'leased') return keys
-  await offerSegments(core, filter, after, keys, count, bodies)
+  await addFromSegments(core, page, keys)
   cut(keys, count)
   return keys
 }
 
 /** Adds keys from segments, hour by hour, until the page is full of keys at or before the hour reached. */
-async function offerSegments(
-  core: Core,
-  filter: Filter,
-  after: Key,
-  keys: Key[],
-  count: number,
-  bodies: ListedBodies,
-): Promise<void> {
+async function addFromSegments(core: Core, { filter, after, count, bodies }: Page, keys: Key[]): Promise<void> {
   const { ledger, segments, tiers } = core
   const fromHour = hourOf(Math.max(0, after.at, filter.fromAt))
   const hours = [...ledger.hours.values()]
