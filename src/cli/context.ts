@@ -73,7 +73,7 @@ They are kept in $XDG_CONFIG_HOME/hourwheel/contexts.json (~/.config when it is 
         throw new CommandFailed('give one of --url, --socket and --dir')
       }
       if (url !== undefined && !URL.canParse(url))
-        throw new CommandFailed(`${url} is no URL`, '--url http://127.0.0.1:8400')
+        throw new CommandFailed(`${url} is no URL`, '--url http://127.0.0.1:7420')
       const contexts = readContexts()
       const saved: Context = {
         ...(dir === undefined ? {} : { dir: resolve(dir) }),

@@ -28,7 +28,7 @@ export function addTailCommand(program: Command): void {
       `
 Examples:
   $ hourwheel tail --socket ./data/hourwheel.sock
-  $ hourwheel tail --url http://127.0.0.1:8400 --type attemptFailed --type deadLettered --json
+  $ hourwheel tail --url http://127.0.0.1:7420 --type attemptFailed --type deadLettered --json
 
 It goes on over lost connections, from where it was; what the daemon keeps no longer is told as a gap. Ctrl-C ends it.`,
     )

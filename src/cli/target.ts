@@ -36,7 +36,7 @@ export function withTarget(command: Command): Command {
 /** The same for what only a daemon can do. */
 export function withDaemon(command: Command): Command {
   return command
-    .option('--url <url>', 'of a daemon, such as http://127.0.0.1:8400')
+    .option('--url <url>', 'of a daemon, such as http://127.0.0.1:7420')
     .option('--socket <socket>', 'Unix socket of a daemon')
     .option('--token-file <file>', 'a file with the token for it')
     .option('--context <name>', 'a target saved by hourwheel context')

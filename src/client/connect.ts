@@ -9,7 +9,7 @@ import { Transport } from './transport.ts'
 
 /** Exactly one of `url` and `socket`. */
 export interface ConnectOptions {
-  /** Such as http://127.0.0.1:8400, or https: through a proxy, perhaps with a path before /v1. */
+  /** Such as http://127.0.0.1:7420, or https: through a proxy, perhaps with a path before /v1. */
   url?: string | undefined
   /** Path of the daemon's Unix socket. */
   socket?: string | undefined
@@ -52,7 +52,7 @@ function checkUrl(text: unknown): URL {
     // Said below.
   }
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
-  if (!isUsable) throw refused(`url is ${shown(text)}; give one such as http://127.0.0.1:8400`)
+  if (!isUsable) throw refused(`url is ${shown(text)}; give one such as http://127.0.0.1:7420`)
   if (url!.username !== '' || url!.password !== '') throw refused('url has a password; give a token instead')
   return url!
 }
