@@ -1,27 +1,13 @@
 /** The built package: what a key names survives kill -9 at any moment, and two callers never make two tasks of one key. */
 
 import { spawn } from 'node:child_process'
-import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 // Threads run from compiled code only.
 import { openEngine } from '../../dist/index.js'
+import { temporaryDirectory } from '../temporary-directory.ts'
 
 const child = fileURLToPath(new URL('./kill-child.mjs', import.meta.url))
-const directories: string[] = []
-
-function temporaryDirectory(): string {
-  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hourwheel-'))
-  directories.push(directory)
-  return directory
-}
-
-afterEach(() => {
-  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true })
-})
-
 /** Lets a child work for a while and kills it; gives the lines it wrote. */
 async function killedRun(directory: string, seed: number): Promise<string[]> {
   const running = spawn(process.execPath, [child, directory, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] })

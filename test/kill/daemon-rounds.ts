@@ -14,14 +14,12 @@ import * as path from 'node:path'
 import { seededRandom } from './random.ts'
 
 export interface DaemonRoundsOptions {
+  /** Of the data, and of the socket beside it. */
   readonly dir: string
-  readonly socket: string
   /** The program of the package under test. */
   readonly program: string
   readonly rounds: number
   readonly seed: number
-  readonly killMsMax: number
-  readonly onRound?: (round: number) => void
 }
 
 export interface DaemonRounds {
@@ -42,6 +40,8 @@ interface Known {
 const schedulers = 4
 const pullers = 1
 const day = 86_400_000
+/** A daemon is killed at the latest so long after it serves. */
+const killMsMax = 300
 
 export async function daemonRounds(options: DaemonRoundsOptions): Promise<DaemonRounds> {
   const load = new Load(options)
@@ -59,11 +59,13 @@ class Load {
   readonly #far: Map<string, Known> = new Map()
   readonly #due: Map<string, Known> = new Map()
   readonly #acked: Set<string> = new Set()
+  readonly #socket: string
   #keys = 0
   #isOver = false
 
   constructor(options: DaemonRoundsOptions) {
     this.#options = options
+    this.#socket = path.join(options.dir, 's')
     this.#random = seededRandom(options.seed)
   }
 
@@ -74,11 +76,10 @@ class Load {
       ...Array.from({ length: pullers }, () => this.#client(() => this.#pull())),
     ]
     for (let round = 1; round <= this.#options.rounds && this.violations.length === 0; round++) {
-      await pause(this.#random() * this.#options.killMsMax)
+      await pause(this.#random() * killMsMax)
       await end(daemon, 'SIGKILL')
       this.counts.kills++
       daemon = await this.#start()
-      this.#options.onRound?.(round)
     }
     this.#isOver = true
     await Promise.all(clients)
@@ -222,9 +223,8 @@ class Load {
   #once(method: string, url: string, body?: unknown): Promise<Answer | undefined> {
     return new Promise((resolve) => {
       const headers = { 'content-type': 'application/json' }
-      const { socket } = this.#options
       const request = http.request(
-        { socketPath: socket, agent: this.#agent, method, path: url, headers },
+        { socketPath: this.#socket, agent: this.#agent, method, path: url, headers },
         (response) => {
           let text = ''
           response.setEncoding('utf8')
@@ -246,9 +246,9 @@ class Load {
   }
 
   #start(): Promise<ChildProcess> {
-    const { program, dir, socket } = this.#options
+    const { program, dir } = this.#options
     const sizes = ['--wal-file-bytes', '65536', '--wal-files-max', '2', '--near-bytes-max', '1MiB']
-    const flags = ['serve', '--dir', path.join(dir, 'data'), '--socket', socket, '--log-level', 'info', ...sizes]
+    const flags = ['serve', '--dir', path.join(dir, 'data'), '--socket', this.#socket, '--log-level', 'info', ...sizes]
     const child = spawn(process.execPath, [program, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
     return new Promise((resolve, reject) => {
       let output = ''

@@ -1,18 +1,14 @@
-import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { packageUnderTest } from './package-under-test.ts'
 import { killRounds } from './rounds.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
 
 const rounds = 20
 
 test(`kill -9 under load, ${rounds} times on one directory: nothing acknowledged is lost, nothing comes back`, async () => {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hourwheel-kill-'))
-  onTestFinished(() => fs.rmSync(dir, { recursive: true }))
   const seed = Math.floor(Math.random() * 2 ** 31)
   const checker = await killRounds({
-    dir: path.join(dir, 'data'),
+    dir: `${temporaryDirectory()}/data`,
     package: packageUnderTest,
     rounds,
     seed,

@@ -137,15 +137,7 @@ function whole(name: 'kills' | 'faults' | 'power-cuts' | 'clock' | 'daemon-kills
 async function runDaemonKills(rounds: number): Promise<number> {
   const dir = fs.mkdtempSync(path.join(values.under, 'hw-daemon-'))
   const seed = whole('seed')
-  const socket = path.join(dir, 's')
-  const { violations, counts } = await daemonRounds({
-    dir,
-    socket,
-    program: programUnderTest,
-    rounds,
-    seed,
-    killMsMax: 300,
-  })
+  const { violations, counts } = await daemonRounds({ dir, program: programUnderTest, rounds, seed })
   for (const violation of violations) console.log(`daemon-kills, seed ${seed}, in ${dir}: ${violation}`)
   console.log(`daemon-kills: ${JSON.stringify(counts)}, ${violations.length} broke`)
   if (violations.length === 0) fs.rmSync(dir, { recursive: true })

@@ -1,22 +1,9 @@
 import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createKeyViews } from '../../src/platform/node/lmdb-key-view.ts'
 import { SimulatedMachine } from '../../src/testing/simulated-platform.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
 import { hold, keyViewContract, type ViewsUnderTest } from './key-view-contract.ts'
-
-const directories: string[] = []
-
-function temporaryDirectory(): string {
-  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hourwheel-'))
-  directories.push(directory)
-  return directory
-}
-
-afterEach(() => {
-  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true })
-})
 
 async function real(): Promise<ViewsUnderTest> {
   const views = createKeyViews()

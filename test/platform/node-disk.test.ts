@@ -1,23 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 // Threads run from compiled code only.
 import { createNodeDisk } from '../../dist/platform/node/node-disk.js'
+import { temporaryDirectory } from '../temporary-directory.ts'
 import { bytes, codeOf, diskContract, type DiskUnderTest, hold } from './disk-contract.ts'
-
-const directories: string[] = []
-
-function temporaryDirectory(): string {
-  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hourwheel-'))
-  directories.push(directory)
-  return directory
-}
-
-afterEach(() => {
-  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true })
-})
 
 function make(): Promise<DiskUnderTest> {
   const disk = createNodeDisk()

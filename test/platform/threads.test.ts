@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 // Threads run from compiled code only.
 import { createNodeThreads } from '../../dist/platform/node/threads.js'
+import { temporaryDirectory } from '../temporary-directory.ts'
 import { codeOf } from './disk-contract.ts'
 
 const jobsModule = new URL('./jobs-sample.mjs', import.meta.url)
@@ -12,13 +11,12 @@ const threads = createNodeThreads(jobsModule)
 afterAll(() => threads.close())
 
 test('a job runs in a thread with a disk and random numbers of its own', async () => {
-  const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hourwheel-'))
+  const directory = temporaryDirectory()
   const input = { path: `${directory}/f`, value: 7 }
   const result = (await threads.run('writeAndRead', input)) as { bytes: Uint8Array; unit: number }
   expect([...result.bytes]).toEqual([7])
   expect(result.unit).toBeLessThan(1)
   expect([...fs.readFileSync(`${directory}/f`)]).toEqual([7])
-  fs.rmSync(directory, { recursive: true })
 })
 
 test('input is copied and stays usable, shared memory is shared', async () => {
