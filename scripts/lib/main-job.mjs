@@ -1,15 +1,10 @@
 /** Runs the main job inside this process: nothing stands between it and its signals, its exit code or its terminal. */
 
-import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { handOver } from './lifetime.mjs'
 import { mainJob } from './places.mjs'
 
 export async function runInThisProcess(args) {
-  if (!existsSync(mainJob)) {
-    console.log('hourwheel is set up. There is no main job yet.')
-    return
-  }
   process.argv = [process.execPath, mainJob, ...args]
   handOver()
   await import(pathToFileURL(mainJob).href)

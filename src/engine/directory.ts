@@ -65,6 +65,14 @@ export async function syncParents(platform: Platform, directory: string): Promis
   }
 }
 
+/** For what makes no directory of its own: there must be data in it. */
+export async function assertData({ disk }: Platform, directory: string): Promise<void> {
+  if ((await disk.stat(`${directory}/MANIFEST`)) !== undefined) return
+  throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not a data directory of hourwheel: it has no MANIFEST`, {
+    details: { directory },
+  })
+}
+
 /** A directory without a manifest must be empty; its own files without one are damage, others' are a mistake. */
 export async function assertFresh(platform: Platform, directory: string): Promise<void> {
   for (const name of await platform.disk.list(directory)) {

@@ -3,7 +3,6 @@
  * The program's commands call it; the library's entry point does not load it.
  */
 
-import { refuse } from '../model/errors.ts'
 import type { BackupReport } from '../model/engine-reports.ts'
 import type { Disk, DirectoryLock, Platform } from '../platform/ports.ts'
 import { openTar, tarDirectory } from '../storage/tar-disk.ts'
@@ -13,6 +12,7 @@ import { rebuildKeysOffline } from './rebuild-keys-offline.ts'
 import { salvageDirectory, type SalvageOptions, type SalvageReport } from './salvage/salvage.ts'
 import { verifyDirectory, type Verification, type VerifyProgress } from './verify.ts'
 import { restoreBackup, type RestoreOptions, type RestoreReport } from './backup/restore.ts'
+import { assertData } from './directory.ts'
 import { told } from './lifecycle.ts'
 import { openEngineOn } from './open.ts'
 import { inspectDirectory, type Inspection, type InspectOptions, type OnLine } from './inspect/inspect.ts'
@@ -97,13 +97,6 @@ async function sourceAt(platform: Platform, given: string): Promise<Source> {
   }
   const unlocked = (): Promise<DirectoryLock> => Promise.resolve({ release: () => Promise.resolve() })
   return { disk: await openTar(disk, path), directory: tarDirectory, needsNoLock: true, lockDirectory: unlocked }
-}
-
-async function assertData({ disk }: Platform, directory: string): Promise<void> {
-  if ((await disk.stat(`${directory}/MANIFEST`)) !== undefined) return
-  throw refuse('HW_DIRECTORY_UNUSABLE', `${directory} is not a data directory of hourwheel: it has no MANIFEST`, {
-    details: { directory },
-  })
 }
 
 async function onPlatform<T>(work: (platform: NodePlatform) => Promise<T>): Promise<T> {

@@ -8,6 +8,7 @@ import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import { defaultRetryPolicy, mergeRetry, parseRetry } from '../model/retry.ts'
 import type { QueueMap, QueueOptions } from '../model/typed-queues.ts'
+import { dayMs } from '../model/units.ts'
 import { checkSchema } from './payload-schema.ts'
 import type { QueueSettings } from './queue-runtime.ts'
 import { checkTimeoutMs } from './task-encoder.ts'
@@ -28,12 +29,12 @@ export interface EngineSettings {
   readonly downtimeMaxMs: number
 }
 
-const keyWindowMsMax = 366 * 86_400_000
+const keyWindowMsMax = 366 * dayMs
 
 export const defaultQueueSettings: QueueSettings = {
   retry: defaultRetryPolicy,
-  timeoutMs: 60_000,
-  keyWindowMs: 86_400_000,
+  timeoutMs: limits.timeoutMsDefault,
+  keyWindowMs: dayMs,
 }
 
 const fields = [
@@ -70,7 +71,7 @@ export function parseOptions(options: EngineOptions): EngineSettings {
     queues: parseQueues(queues, otherQueues),
     otherQueues,
     nearBytesMax: wholeIn(options.nearBytesMax ?? 256 << 20, 64 << 10, 2 ** 40, 'nearBytesMax'),
-    aheadMs: wholeIn(parseDuration(options.ahead ?? '10m', 'ahead'), 2_000, 86_400_000, 'ahead'),
+    aheadMs: wholeIn(parseDuration(options.ahead ?? '10m', 'ahead'), 2_000, dayMs, 'ahead'),
     walFileBytes: wholeIn(options.walFileBytes ?? 16 << 20, 8 << 10, 256 << 20, 'walFileBytes'),
     walFilesMax: wholeIn(options.walFilesMax ?? 2, 1, 64, 'walFilesMax'),
     payloadBytesMax: wholeIn(

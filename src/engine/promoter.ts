@@ -51,8 +51,6 @@ export class Promoter {
   #running = false
   #again = false
   #stopped = false
-  /** Promoted over the life of this engine. */
-  promotedCount = 0
 
   constructor(parts: PromoterParts) {
     this.#parts = parts
@@ -163,7 +161,6 @@ export class Promoter {
       hour,
     )
     const reached = await promotion.run(fromAt, fromId)
-    this.promotedCount += promotion.promotedCount
     queues.forEach((queue, index) => {
       if (queue.pullBackCount === pullBacks[index]) queue.moveThrough(reached.at, reached.id)
     })

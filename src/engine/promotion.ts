@@ -72,7 +72,6 @@ export class Promotion {
   /** The block that bytes are copied into, and where the next ones go. */
   #block = -1
   #blockAt = 0
-  promotedCount = 0
 
   constructor(parts: PromotionParts, pass: ActivePass, hour: number) {
     this.#parts = parts
@@ -286,11 +285,8 @@ export class Promotion {
     for (const task of found) {
       if (this.#turn.isOver()) await this.#turn.next()
       if (task.row >= 0) {
-        if (this.#stillFar(task)) {
-          if (table.block[task.row]! < 0) {
-            tiers.promoteRow(task.row, task.block, task.offset, task.bytes)
-            this.promotedCount++
-          }
+        if (this.#stillFar(task) && table.block[task.row]! < 0) {
+          tiers.promoteRow(task.row, task.block, task.offset, task.bytes)
         }
         if (task.block >= 0) blocks.release(task.block, task.bytes)
         continue
@@ -300,7 +296,6 @@ export class Promotion {
       if (tiers.rowOf(homeHour, ordinal) < 0 && ledger.copyCounts(homeHour, ordinal, task.placeHour, task.lsn)) {
         const { queue, fireAt, placeHour, lsn, block, offset, bytes } = task
         tiers.enterFromSegment(homeHour, ordinal, queue, fireAt, placeHour, lsn, block, offset, bytes)
-        this.promotedCount++
       }
       blocks.release(task.block, task.bytes)
     }

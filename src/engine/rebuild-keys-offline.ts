@@ -4,8 +4,8 @@
  */
 
 import type { EngineOptions } from '../model/engine.ts'
-import { refuse } from '../model/errors.ts'
 import type { KeyView, Platform } from '../platform/ports.ts'
+import { assertData } from './directory.ts'
 import { openEngineOn } from './open.ts'
 
 /** Answers how many keys were written. `progress` hears of them as they are. */
@@ -14,11 +14,7 @@ export async function rebuildKeysOffline(
   options: EngineOptions,
   progress: (keys: number) => void = () => undefined,
 ): Promise<number> {
-  if ((await platform.disk.stat(`${options.dir}/MANIFEST`)) === undefined) {
-    throw refuse('HW_DIRECTORY_UNUSABLE', `${options.dir} is not a data directory of hourwheel: it has no MANIFEST`, {
-      details: { directory: options.dir },
-    })
-  }
+  await assertData(platform, options.dir)
   // While it is made anew its LSN stays 0; what the log says comes after that, once more.
   let rebuilt = 0
   let fromLog = 0

@@ -59,14 +59,6 @@ export class RowIndex {
     return true
   }
 
-  /** Forgets all of an hour's entries; answers how many. */
-  dropHour(homeHour: number): number {
-    const count = this.countOf(homeHour)
-    this.count -= count
-    this.forget(homeHour)
-    return count
-  }
-
   countOf(homeHour: number): number {
     return this.hours.get(homeHour)?.count ?? 0
   }

@@ -15,7 +15,7 @@ const step = fc.oneof(
   }),
   fc.record({ kind: fc.constant('delete' as const), hour, ordinal }),
   fc.record({ kind: fc.constant('thin' as const), hour, keep: fc.constantFrom(2, 20) }),
-  fc.record({ kind: fc.constant('drop' as const), hour }),
+  fc.record({ kind: fc.constant('empty' as const), hour }),
 )
 
 const idOf = (hour: number, ordinal: number): number => hour * 2 ** 32 + ordinal
@@ -47,9 +47,11 @@ describe('RowIndex', () => {
               model.delete(id)
             }
           } else {
-            const ids = inHour(each.hour)
-            expect(index.dropHour(each.hour)).toBe(ids.length)
-            for (const id of ids) model.delete(id)
+            for (const id of inHour(each.hour)) {
+              expect(index.delete(each.hour, id % 2 ** 32)).toBe(true)
+              model.delete(id)
+            }
+            expect(index.countOf(each.hour)).toBe(0)
           }
           expect(index.count).toBe(model.size)
         }
@@ -70,7 +72,6 @@ describe('RowIndex', () => {
     index.set(1, 5, 77)
     expect([index.get(1, 5), index.get(1, 4), index.get(1, 0xffff_ffff), index.get(2, 5)]).toEqual([77, -1, -1, -1])
     expect(index.delete(2, 5)).toBe(false)
-    expect(index.dropHour(2)).toBe(0)
     expect([index.countOf(1), index.countOf(2)]).toEqual([1, 0])
   })
 

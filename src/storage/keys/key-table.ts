@@ -86,10 +86,6 @@ export class KeyTable {
     return this.#view?.lsn ?? 0
   }
 
-  get freshCount(): number {
-    return this.#fresh.size + this.#underWay.size
-  }
-
   /** At start, before the log is read: takes up the view there is of this history. */
   async openExisting(history: number): Promise<void> {
     this.#history = history
