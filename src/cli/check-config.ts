@@ -4,6 +4,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { readConfig, unknownVariables, type DaemonConfig } from '../daemon/config.ts'
+import { daemonSettings, settingNames, type SettingName } from '../daemon/settings.ts'
 import { loadHandlers } from '../daemon/handler-module.ts'
 import { Tokens } from '../daemon/tokens.ts'
 import { AllowList } from '../daemon/webhooks/allow-list.ts'
@@ -27,18 +28,48 @@ Examples:
       const config = await readConfig(flags, process.env, file)
       const warnings = await checkFiles(config)
       for (const name of unknownVariables(process.env)) warnings.push(`${name} means nothing to hourwheel`)
-      const shown = { ...config, tokens: config.tokens === undefined ? undefined : '(given)' }
+      const settings = settingsOf(config)
       if (json) {
-        console.log(JSON.stringify({ config: shown, warnings }))
+        console.log(JSON.stringify({ config: settings, warnings }))
         return
       }
-      for (const [name, value] of Object.entries({ ...shown, ...shown.engine, engine: undefined })) {
-        if (value !== undefined)
-          console.log(`${name.padEnd(22)} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-      }
+      for (const name of settingNames) console.log(`${name.padEnd(22)} ${told(name, settings[name])}`)
       for (const warning of warnings) console.error(`warning: ${warning}`)
       console.log('\nserve can start with these settings.')
     })
+}
+
+type SettingValue = string | number | readonly string[] | undefined
+
+/** By the names and in the form of a configuration file. What is not given, and the engine's to say, is undefined. */
+function settingsOf(config: DaemonConfig): Partial<Readonly<Record<SettingName, SettingValue>>> {
+  const { engine, tls, listen, tokens, drainMs, ...others } = config
+  const { clock, ahead, keyWindow, walFileBytes, walFilesMax, nearBytesMax, payloadBytesMax } = engine
+  const host = listen?.host.includes(':') === true ? `[${listen.host}]` : listen?.host
+  return {
+    ...others,
+    ...clock,
+    ahead,
+    keyWindow,
+    walFileBytes,
+    walFilesMax,
+    nearBytesMax,
+    payloadBytesMax,
+    socket: config.socket ?? 'none',
+    listen: listen === undefined ? undefined : `${host}:${listen.port}`,
+    tlsCert: tls?.certFile,
+    tlsKey: tls?.keyFile,
+    tokens: tokens === undefined ? undefined : '(given)',
+    drain: drainMs,
+  }
+}
+
+function told(name: SettingName, value: SettingValue): string {
+  const { kind, otherwise } = daemonSettings[name]
+  if (value === undefined || (typeof value === 'object' && value.length === 0)) return otherwise ?? 'none'
+  if (kind === 'duration') return `${String(value)} ms`
+  if (kind === 'bytes') return `${String(value)} bytes`
+  return String(value)
 }
 
 /** What the settings name: files that must be readable, a module that must load. Answers warnings. */

@@ -60,7 +60,7 @@ export function report(error: unknown): void {
 }
 
 /** What to try next. */
-export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefined {
+export function hintFor({ code, message, details, retryAfterMs }: HourwheelError): string | undefined {
   const dir = place.dir === undefined ? '--dir <directory>' : `--dir ${place.dir}`
   switch (code) {
     case 'HW_DIRECTORY_LOCKED':
@@ -72,10 +72,16 @@ export function hintFor({ code, retryAfterMs }: HourwheelError): string | undefi
     case 'HW_HANDLER_INVALID':
       return 'hourwheel run --help, which shows what a module of handlers looks like'
     case 'HW_UNREACHABLE':
+      if (message.includes('certificate')) {
+        return 'NODE_EXTRA_CA_CERTS=<file> before it, if the certificate is of an authority of your own'
+      }
       return 'hourwheel serve --dir <directory>, if none runs; or --dir, if nobody has the directory open'
-    case 'HW_UNAUTHORIZED':
     case 'HW_FORBIDDEN':
+      // Without a scope it is not about the token: a Host, a web page, a daemon without --backup-dir.
+      if (details.scope === undefined) return undefined
       return '--token-file, or HOURWHEEL_TOKEN, with a token of that scope'
+    case 'HW_UNAUTHORIZED':
+      return '--token-file, or HOURWHEEL_TOKEN, with a token that the daemon knows'
     case 'HW_CORRUPT':
       return `hourwheel verify ${dir}, which names every file that is damaged`
     case 'HW_FORMAT_NEWER':

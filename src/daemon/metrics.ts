@@ -94,7 +94,7 @@ const engineGauges: readonly EngineGauge[] = [
     help: 'Bytes that are free on the volume of the directory',
     read: (_stats, { directory }) => diskFreeBytes(directory),
   },
-  { name: 'open_count', help: 'How often the directory was opened', read: ({ openCount }) => openCount },
+  { name: 'opens', help: 'How often the directory was opened', read: ({ openCount }) => openCount },
   { name: 'http_connections', help: 'Open connections', read: (_stats, { connections }) => connections() },
   {
     name: 'http_body_bytes',

@@ -241,8 +241,8 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     remedy: 'Use a token with the scope that the message names, and the address that the daemon prints.',
   },
   HW_NOT_FOUND: {
-    summary: 'There is no such route.',
-    remedy: 'Look at /openapi.json for what there is.',
+    summary: 'There is no such route, or nothing of the name in it.',
+    remedy: 'Look at /openapi.json for what routes there are, and at /v1/queues for the queues.',
   },
   HW_METHOD_NOT_ALLOWED: {
     summary: 'The route exists, but not for this method.',

@@ -99,6 +99,27 @@ describe('check-config', () => {
     expect(err).toContain('HOURWHEEL_NEAR_BYTE_MAX')
   })
 
+  it('shows every setting under its own name, with its default or in a form that a file takes', () => {
+    const dir = join(directory.path, 'd')
+    const { out } = check(['--dir', dir, '--listen', '[::1]:7420', '--drain', '3s', '--hosts', 'a.example,b.example'])
+    const shown = new Map([...out.matchAll(/^(\w+) +(.*)$/gmu)].map(([, name, value]) => [name, value]))
+    expect([...shown.keys()].slice(0, settingNames.length)).toEqual(settingNames)
+    expect(Object.fromEntries(shown)).toMatchObject({
+      listen: '[::1]:7420',
+      drain: '3000 ms',
+      hosts: 'a.example,b.example',
+      webhookHosts: 'no webhooks',
+      nearBytesMax: '256MiB',
+      forwardJumpMax: '1d',
+    })
+    const asFile = join(directory.path, 'again.json')
+    writeFileSync(
+      asFile,
+      JSON.stringify((JSON.parse(check(['--dir', dir, '--json']).out) as { config: object }).config),
+    )
+    expect(check(['--config', asFile])).toMatchObject({ code: 0 })
+  })
+
   it('fails where serve would, and leaves nothing behind', () => {
     const handlers = join(directory.path, 'handlers.mjs')
     writeFileSync(handlers, 'export default { email: 5 }')

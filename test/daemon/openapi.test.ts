@@ -170,3 +170,14 @@ describe('every example', () => {
     stream.destroy()
   }
 })
+
+it('a backup under a name that is taken is refused as the wrong name that it is', async () => {
+  const again = (name: string) => daemon.call('POST', '/v1/backups', { body: { name } })
+  for (const name of ['taken', 'taken.tar']) {
+    expect((await again(name)).status).toBe(201)
+    expect(await again(name)).toMatchObject({
+      status: 409,
+      json: { code: 'HW_DIRECTORY_UNUSABLE', outcome: 'not done' },
+    })
+  }
+})

@@ -2,8 +2,8 @@
 
 import { join } from 'node:path'
 import type { Engine } from '../../model/engine.ts'
-import { refuse } from '../../model/errors.ts'
-import { json, type RouteHandler } from '../http/call.ts'
+import { HourwheelError, refuse } from '../../model/errors.ts'
+import { json, problem, type RouteHandler } from '../http/call.ts'
 import { validBody } from '../http/validate.ts'
 
 export function backupRoute(engine: Engine, directory: string | undefined): RouteHandler {
@@ -19,6 +19,10 @@ export function backupRoute(engine: Engine, directory: string | undefined): Rout
     request.socket.setTimeout(0)
     try {
       return json(await engine.backup(join(directory, name)), 201)
+    } catch (error) {
+      // Elsewhere the code tells of the daemon's own directory; here it is the name that was asked for.
+      if (error instanceof HourwheelError && error.details.isTaken === true) return problem(error, { status: 409 })
+      throw error
     } finally {
       isRunning = false
     }

@@ -184,7 +184,9 @@ async function writeNew(disk: Disk, path: string, fill: (file: DiskFile) => Prom
 }
 
 function taken(path: string, why: string): Error {
-  return refuse('HW_DIRECTORY_UNUSABLE', `a backup cannot go to ${path}: ${why}`, { details: { directory: path } })
+  return refuse('HW_DIRECTORY_UNUSABLE', `a backup cannot go to ${path}: ${why}`, {
+    details: { directory: path, isTaken: true },
+  })
 }
 
 function changed(path: string, expected: number, found: number): Error {
