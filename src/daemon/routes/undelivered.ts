@@ -29,7 +29,7 @@ export function noticeGone(): Promise<void> {
 
 /** Calls `lost` when the answer that is sent next was not delivered. */
 export function whenUndelivered(response: ServerResponse, lost: () => void): void {
-  const socket = response.socket as Watched | null
+  const socket: Watched | null = response.socket
   if (socket === null || response.destroyed) {
     lost()
     return
