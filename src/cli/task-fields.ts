@@ -3,8 +3,10 @@
 import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { defined } from '../model/fields.ts'
 import type { OnConflict, TaskInput } from '../model/hourwheel.ts'
 import type { RetryOptions } from '../model/retry.ts'
+import { conflictModes } from '../model/task-encoder.ts'
 import { CommandFailed } from './failures.ts'
 import { parseHumanDelay, parseHumanTime } from './human-time.ts'
 
@@ -50,13 +52,7 @@ export function withTaskFields(command: Command): Command {
     .option('--bytes <file>', 'a payload of bytes from a file, - from standard input')
     .option('--key <key>', 'what the task is for: names at most one unended task of its queue')
     .addOption(
-      new Option('--on-conflict <mode>', 'when a task has the key already (default: keep)').choices([
-        'keep',
-        'reject',
-        'replace',
-        'earliest',
-        'latest',
-      ]),
+      new Option('--on-conflict <mode>', 'when a task has the key already (default: keep)').choices(conflictModes),
     )
     .option('--attempts <count>', 'at most so many', parseCount)
     .addOption(new Option('--backoff <kind>', 'how delays between attempts grow').choices(['fixed', 'exponential']))
@@ -113,14 +109,16 @@ async function readInput(file: string, what: string): Promise<Buffer> {
 
 function retryOf(options: TaskOptions): RetryOptions | undefined {
   const { attempts, backoff, retryDelay, retryDelayMax, retryJitter, retryAgeMax } = options
-  const retry: RetryOptions = {
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(backoff === undefined ? {} : { backoff }),
-    ...(retryDelay === undefined ? {} : { delay: parseHumanDelay(retryDelay, '--retry-delay') }),
-    ...(retryDelayMax === undefined ? {} : { maxDelay: parseHumanDelay(retryDelayMax, '--retry-delay-max') }),
-    ...(retryJitter === undefined ? {} : { jitter: retryJitter }),
-    ...(retryAgeMax === undefined ? {} : { maxAge: parseHumanDelay(retryAgeMax, '--retry-age-max') }),
-  }
+  const delayOf = (text: string | undefined, what: string): number | undefined =>
+    text === undefined ? undefined : parseHumanDelay(text, what)
+  const retry = defined<RetryOptions>({
+    attempts,
+    backoff,
+    delay: delayOf(retryDelay, '--retry-delay'),
+    maxDelay: delayOf(retryDelayMax, '--retry-delay-max'),
+    jitter: retryJitter,
+    maxAge: delayOf(retryAgeMax, '--retry-age-max'),
+  })
   return Object.keys(retry).length === 0 ? undefined : retry
 }
 

@@ -19,13 +19,13 @@ import { replaceQueueSettings } from '../engine/for-daemons.ts'
 import type { Duration } from '../model/durations.ts'
 import type { Engine } from '../model/engine.ts'
 import { HourwheelError, refuse } from '../model/errors.ts'
-import { checkFields, defined } from '../model/fields.ts'
+import { checkFields, defined, wholeIn } from '../model/fields.ts'
 import { limits } from '../model/limits.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { RetryOptions } from '../model/retry.ts'
 import type { QueueOptions } from '../model/typed-queues.ts'
 import { diskTrouble } from '../storage/wal/disk-trouble.ts'
-import { checkConcurrency, parseWebhook, viewOf, type Webhook, type WebhookView } from './webhooks/webhook-settings.ts'
+import { parseWebhook, viewOf, type Webhook, type WebhookView } from './webhooks/webhook-settings.ts'
 
 /** What a queue's settings say; what they leave out has its default. */
 export interface QueueSettings {
@@ -158,7 +158,7 @@ function parseSettings(
   ) as QueueSettings
   const plain = defined({ retry, timeout, keyWindow })
   const timeoutMs = attemptMs(plain)
-  if (concurrency !== undefined) checkConcurrency(concurrency, 'concurrency', limits.concurrencyMax)
+  if (concurrency !== undefined) wholeIn(concurrency, 1, limits.concurrencyMax, 'concurrency')
   const settings = defined({ ...plain, concurrency })
   if (webhook === undefined || webhook === null) return { settings }
   const { made, ...kept } = parseWebhook(webhook, timeoutMs, before)

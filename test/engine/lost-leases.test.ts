@@ -1,6 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import type { LeasedTask } from '../../src/model/hourwheel.ts'
+import { limits } from '../../src/model/limits.ts'
 import { Rig } from './rig.ts'
+
+/** An engine with a task that was lost with the process so often that it is to run alone. */
+async function withDeadlyTask(): Promise<Rig> {
+  const rig = await Rig.open()
+  await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0, payload: 'deadly' }))
+  for (let life = 0; life < limits.lossesAloneMin; life++) {
+    await rig.run(() => rig.engine.handle('q', () => new Promise(() => undefined)))
+    await rig.advance(500)
+    rig.machine.kill()
+    await rig.reopen()
+  }
+  return rig
+}
 
 describe('leases lost with the process', () => {
   it('more of them than a small log file takes at once: all pending again, no attempt used up', async () => {
@@ -22,14 +36,7 @@ describe('leases lost with the process', () => {
   })
 
   it('a task that is to run alone waits for no puller, and pullers do not wait for it', async () => {
-    const rig = await Rig.open()
-    await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0, payload: 'deadly' }))
-    for (let life = 0; life < 3; life++) {
-      await rig.run(() => rig.engine.handle('q', () => new Promise(() => undefined)))
-      await rig.advance(500)
-      rig.machine.kill()
-      await rig.reopen()
-    }
+    const rig = await withDeadlyTask()
     await rig.run(() => rig.engine.scheduleMany([1, 2].map((payload) => ({ queue: 'far', delay: 0, payload }))))
     await rig.advance(100)
     const pull = (): Promise<LeasedTask[]> => rig.run(() => rig.engine.lease('far', { lease: '1h' }))
@@ -48,14 +55,7 @@ describe('leases lost with the process', () => {
   })
 
   it('one that waits to run alone is left to others when its handler stops', async () => {
-    const rig = await Rig.open()
-    await rig.run(() => rig.engine.schedule({ queue: 'q', delay: 0, payload: 'deadly' }))
-    for (let life = 0; life < 3; life++) {
-      await rig.run(() => rig.engine.handle('q', () => new Promise(() => undefined)))
-      await rig.advance(500)
-      rig.machine.kill()
-      await rig.reopen()
-    }
+    const rig = await withDeadlyTask()
     await rig.run(() => rig.engine.schedule({ queue: 'other', delay: 0 }))
     await rig.run(() => rig.engine.handle('other', () => new Promise(() => undefined)))
     await rig.advance(100)

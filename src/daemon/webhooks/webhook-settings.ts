@@ -7,7 +7,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { parseDuration, parseDurationWithin, type Duration } from '../../model/durations.ts'
 import { refuse, shown, type HourwheelError } from '../../model/errors.ts'
-import { checkFields } from '../../model/fields.ts'
+import { checkFields, defined, wholeIn } from '../../model/fields.ts'
+import { dayMs, minuteMs } from '../../model/units.ts'
 
 /** A webhook as it is kept. */
 export interface Webhook {
@@ -51,15 +52,13 @@ const refForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 export function parseWebhook(value: unknown, timeoutMs: number, before?: Webhook | null): Webhook & { made?: string } {
   const { url, secrets, secretRef, timeout, connectTimeout, concurrency } = checkFields(value, fields, 'webhook')
   checkUrl(url)
-  const askedMs = timeout === undefined ? 0 : parseDurationWithin(timeout, 'webhook.timeout', 10, 86_400_000)
-  if (connectTimeout !== undefined) parseDurationWithin(connectTimeout, 'webhook.connectTimeout', 10, 60_000)
+  const askedMs = timeout === undefined ? 0 : parseDurationWithin(timeout, 'webhook.timeout', 10, dayMs)
+  if (connectTimeout !== undefined) parseDurationWithin(connectTimeout, 'webhook.connectTimeout', 10, minuteMs)
   if (askedMs >= timeoutMs) {
     throw refused('timeout', timeout, `it must be less than the time-out of an attempt, ${timeoutMs} ms`)
   }
-  if (concurrency !== undefined) checkConcurrency(concurrency, 'webhook.concurrency', webhookDefaults.concurrencyMax)
-  const rest = Object.fromEntries(
-    Object.entries({ url, timeout, connectTimeout, concurrency }).filter(([, given]) => given !== undefined),
-  ) as unknown as Webhook
+  if (concurrency !== undefined) wholeIn(concurrency, 1, webhookDefaults.concurrencyMax, 'webhook.concurrency')
+  const rest = defined({ url, timeout, connectTimeout, concurrency }) as Webhook
   if (secretRef !== undefined) {
     if (secrets !== undefined) throw refused('secrets', 'given', 'give secrets or secretRef, not both')
     if (typeof secretRef !== 'string' || !refForm.test(secretRef)) {
@@ -111,11 +110,6 @@ export function checkSecrets(value: unknown, what: string): readonly string[] {
 /** The beginning of a hash, so that two people can see whether they mean the same secret. */
 function secretId(secret: string): string {
   return createHash('sha256').update(secret).digest('hex').slice(0, 8)
-}
-
-export function checkConcurrency(value: unknown, what: string, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
-  throw refuse('HW_INVALID_OPTIONS', `${what} is ${shown(value)}; give a whole number from 1 to ${max}`)
 }
 
 /** How many requests are under way at once; `ofQueue` is the queue's own limit of attempts. */
