@@ -9,6 +9,7 @@ import { readConfig, type DaemonConfig, type GivenSettings } from '../daemon/con
 import { startDaemon, type Daemon } from '../daemon/daemon.ts'
 import { makeLog } from '../daemon/log.ts'
 import { daemonSettings, environmentName, flagOf, settingNames } from '../daemon/settings.ts'
+import { keepNewObjectsYoung } from './young-objects.ts'
 
 export interface ServeOptions extends GivenSettings {
   readonly config?: string
@@ -57,6 +58,7 @@ export async function serveUntilEnded(
   log: Logger,
   started: (daemon: Daemon) => Promise<void> | void = () => undefined,
 ): Promise<void> {
+  keepNewObjectsYoung()
   const now: { daemon?: Daemon; endedBy?: string } = {}
   const end = (signal: string): void => {
     if (now.endedBy !== undefined) {
