@@ -54,8 +54,8 @@ function addList(dead: Command): void {
 }
 
 function withChange(command: Command, name: string): Command {
-  return withTarget(withRef(command))
-    .option('--all', 'all of them')
+  return withTarget(withRef(command, 'all of this queue; with --key: the queue of the task'))
+    .option('--all', 'all of them, whatever their queue')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -73,7 +73,7 @@ Exit code 1 when there was none.`,
 function targetOf(id: string | undefined, { queue, key, all = false }: ChangeOptions): TaskRef | DeadFilter {
   if (all) {
     if (id !== undefined || queue !== undefined || key !== undefined) {
-      throw new CommandFailed('--all stands alone: leave the id, --queue and --key out, or --all')
+      throw new CommandFailed('--all is for all queues and stands alone: leave the id, --queue and --key out, or --all')
     }
     return {}
   }

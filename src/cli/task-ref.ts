@@ -9,10 +9,10 @@ export interface RefOptions {
   readonly key?: string
 }
 
-export function withRef(command: Command): Command {
+export function withRef(command: Command, queueHelp = 'with --key: the queue of the task'): Command {
   return command
     .argument('[id]', 'the id from its receipt')
-    .option('--queue <name>', 'with --key: the queue of the task')
+    .option('--queue <name>', queueHelp)
     .option('--key <key>', 'with --queue: the key of the task')
 }
 
