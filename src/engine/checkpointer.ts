@@ -15,6 +15,7 @@
  */
 
 import type { Ledger } from '../model/ledger.ts'
+import { limits } from '../model/limits.ts'
 import { hourOf } from '../model/units.ts'
 import { isDiskFull } from '../platform/disk-full.ts'
 import type { Platform } from '../platform/ports.ts'
@@ -27,16 +28,13 @@ import type { Exclusive } from './exclusive.ts'
 import type { FileHolds } from './file-holds.ts'
 import { encodeLedger, type Section } from './ledger-sections.ts'
 import { walCellOf, type LogBodies } from './log-bodies.ts'
-import type { Publication } from './publication.ts'
+import { listedLog, type Publication } from './publication.ts'
 import type { Recorder } from './recorder.ts'
 import { SegmentJob } from './segment-job.ts'
 import type { SegmentSet } from './segment-set.ts'
 import { SpaceReserve } from './space-reserve.ts'
 import type { Tiers } from './tiers.ts'
 import { Turn } from './turn.ts'
-
-/** Hours are retired once they are this far in the past and nothing live is filed under them. */
-const retireAfterHours = 24
 
 /** So many sealed log files beyond those that are kept may be left at a stop; what else there is may take so long. */
 const filesPiledMax = 6
@@ -203,7 +201,7 @@ export class Checkpointer {
           wal: log
             .files()
             .filter((live) => live.number > file.number)
-            .map(({ number, name, fileId, firstLsn, sealed }) => ({ number, name, fileId, firstLsn, sealed })),
+            .map(listedLog),
           segments: [...before.segments.filter((meta) => !isRetired(meta)), ...written],
           snapshot,
           keyed: keys.inUse,
@@ -263,7 +261,7 @@ export class Checkpointer {
   /** Retires hours that are past and have nothing live; a record, so that replay does the same. */
   #retireHours(): void {
     const { ledger, recorder, platform } = this.#parts
-    const oldest = hourOf(platform.clock.wallMs()) - retireAfterHours
+    const oldest = hourOf(platform.clock.wallMs()) - limits.retireAfterHours
     let until = oldest
     for (const { hour, live } of ledger.hours.values()) {
       if (live > 0 && hour < until) until = hour

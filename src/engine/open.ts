@@ -133,7 +133,7 @@ async function compose(
     flushed: () => late.core?.admission.retry(),
     failed: (error) => lifecycle.fail(error),
   })
-  const recovered = await recover(platform, directory, ledger, tiers, segments, keyTable, queueKnown)
+  const recovered = await recover(platform, directory, { ledger, tiers, segments, keys: keyTable, queueKnown })
   const { manifest } = recovered
   const { incarnation, openCount } = manifest
 

@@ -5,6 +5,7 @@
 
 import type { Disk } from '../platform/ports.ts'
 import { publishManifest, type Manifest } from '../storage/manifest/manifest.ts'
+import type { LogFileInfo } from '../storage/wal/log.ts'
 
 export class Publication {
   manifest: Manifest
@@ -36,4 +37,9 @@ export class Publication {
     await publishManifest(this.#disk, this.#directory, next, beforeRename)
     this.manifest = next
   }
+}
+
+/** A log file as a manifest names it. */
+export function listedLog({ number, name, fileId, firstLsn, sealed }: LogFileInfo): Manifest['wal'][number] {
+  return { number, name, fileId, firstLsn, sealed }
 }

@@ -8,6 +8,7 @@
 
 import { refuse } from '../model/errors.ts'
 import type { Ledger } from '../model/ledger.ts'
+import { limits } from '../model/limits.ts'
 import { decodeRecord } from '../model/records.ts'
 import { conservationHolds } from '../model/stats.ts'
 import { hourOf } from '../model/units.ts'
@@ -19,6 +20,7 @@ import { recoverLog, removeLeftovers, type RecoveredLog } from '../storage/wal/w
 import { assertFresh, syncParents } from './directory.ts'
 import { decodeLedger } from './ledger-sections.ts'
 import type { LogPlace } from './log-bodies.ts'
+import { listedLog } from './publication.ts'
 import { replay, type ReplayState } from './replay.ts'
 import type { SegmentSet } from './segment-set.ts'
 import type { Tiers } from './tiers.ts'
@@ -49,27 +51,25 @@ function freshManifest(incarnation: number): Manifest {
   }
 }
 
-/** Hours before yesterday are retired from the start. */
-function firstOldestHour(nowMs: number): number {
-  return Math.max(0, hourOf(nowMs) - 24)
+/** What it fills, all of it empty. */
+export interface RecoveryParts {
+  readonly ledger: Ledger
+  readonly tiers: Tiers
+  readonly segments: SegmentSet
+  readonly keys: KeyTable
+  /** A queue was named for the first time. */
+  queueKnown(number: number): void
 }
 
-export async function recover(
-  platform: Platform,
-  directory: string,
-  ledger: Ledger,
-  tiers: Tiers,
-  segments: SegmentSet,
-  keys: KeyTable,
-  queueKnown: (number: number) => void,
-): Promise<Recovered> {
+export async function recover(platform: Platform, directory: string, parts: RecoveryParts): Promise<Recovered> {
   const { disk, random } = platform
+  const { ledger, tiers, segments, keys } = parts
   let known = await loadManifest(disk, directory)
   if (known === undefined) {
     await assertFresh(platform, directory)
     await syncParents(platform, directory)
     known = freshManifest(1 + Math.floor(random.unit() * (2 ** 18 - 1)))
-    ledger.applyRetire(firstOldestHour(platform.clock.wallMs()))
+    ledger.applyRetire(Math.max(0, hourOf(platform.clock.wallMs()) - limits.retireAfterHours))
   }
   const { leftovers } = checkListing(known, await disk.list(directory))
   if (known.snapshot !== undefined) decodeLedger(ledger, await readSnapshot(disk, directory, known.snapshot))
@@ -82,7 +82,7 @@ export async function recover(
     ledger,
     tiers,
     deadInLog: new Map(),
-    queueKnown,
+    queueKnown: (number) => parts.queueKnown(number),
     keyNamed: (queue, key, entry, lsn) => keys.replay(queue, key, entry, lsn),
     started: false,
     clockMs: known.clockMs,
@@ -114,7 +114,7 @@ export async function recover(
     openCount,
     number: known.number + 1,
     clockMs: Math.max(known.clockMs, state.clockMs, log.wallMsMax),
-    wal: log.files.map(({ number, name, fileId, firstLsn, sealed }) => ({ number, name, fileId, firstLsn, sealed })),
+    wal: log.files.map(listedLog),
     clean: false,
   }
   await publishManifest(disk, directory, manifest)

@@ -34,6 +34,8 @@ const table = {
   listTasksMax: 1_000,
   /** Longer texts of errors are cut where they are stored with a task. */
   errorTextBytesMax: 2_048,
+  /** Hours are retired once they are so far in the past, and nothing live is filed under them. */
+  retireAfterHours: 24,
   /** Leases lost with the engine's process after which a task runs alone, and after which it is a dead letter. */
   lossesAloneMin: 3,
   lossesMax: 10,

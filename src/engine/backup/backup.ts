@@ -20,6 +20,7 @@ import { scanLogFile } from '../../storage/wal/wal-scan.ts'
 import type { BackupOptions, BackupReport } from '../../model/engine-reports.ts'
 import type { Core } from '../core.ts'
 import { queueSettingsFileName } from '../directory.ts'
+import { listedLog } from '../publication.ts'
 import { backupTargetOf, type BackupTarget } from './backup-target.ts'
 
 type ListedLog = Manifest['wal'][number]
@@ -108,7 +109,7 @@ class Backup {
       const path = `${this.#directory}/${file.name}`
       if (index < files.length - 1 || file.sealed) {
         await this.#target.add(path, file.name, (await disk.stat(path))!.bytes)
-        wal.push({ number: file.number, name: file.name, fileId: file.fileId, firstLsn: file.firstLsn, sealed: true })
+        wal.push({ ...listedLog(file), sealed: true })
       } else wal.push(await this.#lastLog(file, lsn))
     }
     return wal
