@@ -46,17 +46,19 @@ export function decodeHead(seed: number, bytes: Buffer): number | undefined {
   return bytes.readUInt32LE(8) === 0 && Number.isSafeInteger(lsnBase) ? lsnBase : undefined
 }
 
+/** What a block says of itself, and the index of it. */
+export interface BlockHeader {
+  /** Of all its entries. */
+  readonly entriesBytes: number
+  readonly count: number
+  readonly hour: number
+  /** `orderAt` of the first one, milliseconds into the hour. */
+  readonly firstAt: number
+}
+
 /** Puts the header in front of entries that are in place, for a block that will lie at `offset` of the file. */
-export function sealBlock(
-  into: Buffer,
-  at: number,
-  seed: number,
-  offset: number,
-  entriesBytes: number,
-  count: number,
-  hour: number,
-  firstAt: number,
-): void {
+export function sealBlock(into: Buffer, at: number, seed: number, offset: number, header: BlockHeader): void {
+  const { entriesBytes, count, hour, firstAt } = header
   into.writeUInt32LE(entriesBytes, at + 4)
   into.writeUInt32LE(count, at + 8)
   into.writeUInt32LE(hour, at + 12)
@@ -66,16 +68,8 @@ export function sealBlock(
 }
 
 /** Whether the block at `at`, read from `offset`, is whole and what the index says of it. */
-export function blockIsSound(
-  bytes: Buffer,
-  at: number,
-  seed: number,
-  offset: number,
-  entriesBytes: number,
-  count: number,
-  hour: number,
-  firstAt: number,
-): boolean {
+export function blockIsSound(bytes: Buffer, at: number, seed: number, offset: number, header: BlockHeader): boolean {
+  const { entriesBytes, count, hour, firstAt } = header
   const end = at + blockHeaderBytes + entriesBytes
   return (
     end <= bytes.length &&

@@ -75,7 +75,8 @@ export function blockMatches(
   const { index, seed } = parts
   const entriesBytes = index.blockBytes(block) - blockHeaderBytes
   const count = index.blockCount(block)
-  return blockIsSound(bytes, at, seed, offset, entriesBytes, count, index.hourAt(position), index.blockFirstAt(block))
+  const header = { entriesBytes, count, hour: index.hourAt(position), firstAt: index.blockFirstAt(block) }
+  return blockIsSound(bytes, at, seed, offset, header)
 }
 
 export async function readPage(

@@ -132,7 +132,9 @@ export class Segment {
     const position = this.#parts.index.positionOf(placeHour)
     if (position < 0) return undefined
     return this.#reading((file) =>
-      findEntry(this.#parts, file, position, homeHour, ordinal, (damage) => this.#damage.set(damage.offset, damage)),
+      findEntry(this.#parts, file, { position, homeHour, ordinal }, (damage) =>
+        this.#damage.set(damage.offset, damage),
+      ),
     )
   }
 

@@ -277,7 +277,8 @@ class RawScan {
     if (count === 0 || count > bytes || hour >= hourLimit || firstAt >= hourMs) return undefined
     if ((bytes > blockBytesMax && count > 1) || at + blockHeaderBytes + bytes > this.#fileBytes) return undefined
     here = await this.#need(at, blockHeaderBytes + bytes)
-    if (!blockIsSound(this.#window, here, this.#seed, at, bytes, count, hour, firstAt)) return undefined
+    if (!blockIsSound(this.#window, here, this.#seed, at, { entriesBytes: bytes, count, hour, firstAt }))
+      return undefined
     const from = here + blockHeaderBytes
     return { bytes: this.#window.subarray(from, from + bytes), hour, count }
   }

@@ -261,7 +261,8 @@ export class SegmentWriter {
     const row = this.#blockRows.length - 1
     const offset = this.#base + this.#blockAt
     const firstAt = this.#blockRows.at(row, 2)
-    sealBlock(this.#buffer, this.#blockAt, this.#seed, offset, entriesBytes, this.#blockCount, this.#hour, firstAt)
+    const header = { entriesBytes, count: this.#blockCount, hour: this.#hour, firstAt }
+    sealBlock(this.#buffer, this.#blockAt, this.#seed, offset, header)
     this.#blockRows.set(row, 0, entriesBytes)
     this.#blockRows.set(row, 1, this.#blockCount)
     this.#hourBlocks++
