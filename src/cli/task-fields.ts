@@ -7,6 +7,7 @@ import { defined } from '../model/fields.ts'
 import type { OnConflict, TaskInput } from '../model/hourwheel.ts'
 import type { RetryOptions } from '../model/retry.ts'
 import { conflictModes } from '../model/task-encoder.ts'
+import { changedInteger, changedText } from '../protocol/exact-json.ts'
 import { CommandFailed } from './failures.ts'
 import { parseHumanDelay, parseHumanTime } from './human-time.ts'
 
@@ -88,8 +89,9 @@ async function payloadOf({ payload, bytes }: TaskOptions): Promise<unknown> {
 export async function readJson(given: string, what: string): Promise<unknown> {
   const isElsewhere = given === '-' || given.startsWith('@')
   const text = isElsewhere ? (await readInput(given.replace(/^@/, ''), what)).toString() : given
+  let value: unknown
   try {
-    return JSON.parse(text) as unknown
+    value = JSON.parse(text)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new CommandFailed(
@@ -97,6 +99,9 @@ export async function readJson(given: string, what: string): Promise<unknown> {
       `${what} '{"to":"ada@example.com"}', with text in double quotes; or ${what} @file`,
     )
   }
+  const changed = changedInteger(text)
+  if (changed !== undefined) throw new CommandFailed(`${what} ${changedText(changed)}`)
+  return value
 }
 
 async function readInput(file: string, what: string): Promise<Buffer> {

@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream'
 import type { Hourwheel } from '../model/engine.ts'
 import { HourwheelError } from '../model/errors.ts'
 import type { TaskInput } from '../model/hourwheel.ts'
+import { changedInteger, changedText } from '../protocol/exact-json.ts'
 import { taskFromWire } from '../protocol/wire.ts'
 import { CommandFailed, exitCode } from './failures.ts'
 
@@ -126,6 +127,8 @@ function parseLine(bytes: Buffer, number: number, batchFrom: number): Line | und
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw badLine(number, batchFrom, 'is no object; a line is like {"queue":"email","delay":"1h","payload":{}}')
   }
+  const changed = changedInteger(text)
+  if (changed !== undefined) throw badLine(number, batchFrom, changedText(changed))
   try {
     return { number, task: taskFromWire(value) }
   } catch (error) {

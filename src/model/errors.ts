@@ -158,7 +158,7 @@ export const errorCatalogue: Readonly<Record<ErrorCode, ErrorCatalogueEntry>> = 
     remedy: 'Stop calling it; `engine.closed` tells why it closed. After a failure open the directory again.',
   },
   HW_OVERLOADED: {
-    summary: 'Too much is waiting for the disk. The call was not done.',
+    summary: 'Too much is waiting, for the disk or for clients. The call was not done.',
     remedy: 'Repeat it after `retryAfterMs`, and bound the number of calls in flight.',
   },
   HW_DISK_FULL: {

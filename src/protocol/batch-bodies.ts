@@ -7,6 +7,7 @@ import { Packr, Unpackr } from 'msgpackr'
 import { atIndex, refuse } from '../model/errors.ts'
 import type { TaskInput } from '../model/hourwheel.ts'
 import { limits } from '../model/limits.ts'
+import { changedInteger, changedText } from './exact-json.ts'
 import { checkMsgpack } from './msgpack-guard.ts'
 import { taskFromWire } from './wire.ts'
 
@@ -63,11 +64,16 @@ export function bodyText(bytes: Uint8Array): string {
 }
 
 export function parseJson(text: string, what: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text) as unknown
+    value = JSON.parse(text)
   } catch (error) {
     throw refuse('HW_MALFORMED_BODY', `${what} is not JSON: ${(error as Error).message}`)
   }
+  const changed = changedInteger(text)
+  // Elsewhere than in a payload such a number is wrong anyway, and its field says why.
+  if (changed === undefined || !text.includes('"payload"')) return value
+  throw refuse('HW_INVALID_PAYLOAD', `${what} ${changedText(changed)}`)
 }
 
 function fromJson(bytes: Uint8Array): unknown[] {

@@ -70,6 +70,7 @@ describe('schedule', () => {
 
   it.each([
     [['--payload', '{to: 1}', '--in', '1h'], 'is no JSON'],
+    [['--payload', '{"id":12345678901234567890}', '--in', '1h'], 'would lose digits'],
     [['--payload', '@nowhere.json', '--in', '1h'], 'ENOENT'],
     [['--in', '1h', '--at', 'tomorrow 9am'], 'either --at or --in'],
     [[], 'either --at or --in'],
