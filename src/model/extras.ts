@@ -69,14 +69,6 @@ export function extrasKey(bytes: Buffer, at: number, end: number): string | unde
   return reader.nil() ? undefined : reader.text()
 }
 
-/** Only the instant after which the task must not start, without looking at the rest. */
-export function extrasExpiresAt(bytes: Buffer, at: number, end: number): number | undefined {
-  const reader = new MsgpackReader(bytes, at, end)
-  if (readCount(reader) < 2) return undefined
-  reader.skip()
-  return readOptional(reader)
-}
-
 /** How many fields there are up to the last one that says something. */
 function countOf(extras: Extras): number {
   if (extras.lastError !== undefined) return 7

@@ -136,37 +136,12 @@ export function readBody(bytes: Buffer, at: number, limit: number = bytes.length
   return new TaskBody(bytes, at, limit)
 }
 
-export function bodyFireAt(bytes: Buffer, at: number): number {
-  return float64At(bytes, fieldsAtOf(bytes, at) + newFields.fireAt + 1)
-}
-
-export function bodyAttempt(bytes: Buffer, at: number): number {
-  const kind = bytes[at + 1]
-  if (kind === recordKind.new) return 0
-  const distance = kind === recordKind.put ? putFields.attempt : deadFields.attempt
-  return uint16At(bytes, fieldsAtOf(bytes, at) + distance + 1)
-}
-
-export function bodyGeneration(bytes: Buffer, at: number): number {
-  const kind = bytes[at + 1]
-  if (kind === recordKind.new) return 0
-  const distance = kind === recordKind.put ? putFields.generation : deadFields.generation
-  return uint32At(bytes, fieldsAtOf(bytes, at) + distance + 1)
-}
-
-/** Where the payload begins. */
-export function bodyPayloadAt(bytes: Buffer, at: number): number {
-  const headerAt = payloadHeaderAt(bytes, at)
-  return headerAt + (bytes[headerAt] === 0xc5 ? 3 : 5)
-}
-
-export function bodyPayloadBytes(bytes: Buffer, at: number): number {
-  const headerAt = payloadHeaderAt(bytes, at)
-  return bytes[headerAt] === 0xc5 ? uint16At(bytes, headerAt + 1) : uint32At(bytes, headerAt + 1)
-}
-
+/** The same as `readBody` says, without reading the rest of it. */
 export function bodyHasExtras(bytes: Buffer, at: number): boolean {
-  return bytes[bodyPayloadAt(bytes, at) + bodyPayloadBytes(bytes, at)] !== nilByte
+  const headerAt = payloadHeaderAt(bytes, at)
+  const isShort = bytes[headerAt] === 0xc5
+  const payloadBytes = isShort ? uint16At(bytes, headerAt + 1) : uint32At(bytes, headerAt + 1)
+  return bytes[headerAt + (isShort ? 3 : 5) + payloadBytes] !== nilByte
 }
 
 /** Whole, and in an hour that exists. The engine takes less from callers: the past before 2001 only comes from wrong clocks. */

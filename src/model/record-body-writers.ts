@@ -4,7 +4,7 @@
 
 import type { FromState } from './ledger.ts'
 import { checkTextBytes, nilByte, writeFloat64, writeUint16, writeUint32 } from './msgpack.ts'
-import { isFireAt, readBody } from './record-bodies.ts'
+import { isFireAt } from './record-bodies.ts'
 import { checkRef, checkRoom, writeHour, writeWallMs } from './record-field-writers.ts'
 import {
   deadBytesMax,
@@ -21,7 +21,6 @@ import {
   putFieldsAt,
   recordKind,
   type BodyParts,
-  type DeadReasonName,
   type DeadRecord,
   type PutCause,
   type PutRecord,
@@ -78,56 +77,21 @@ export function writePutFromParts(into: Buffer, at: number, parts: BodyParts, pl
   return putParts(into, at, 'retry', 'pending', parts, placeHour, placeHour)
 }
 
-export interface PutChanges {
-  readonly cause: PutCause
-  readonly from: FromState
-  readonly fireAt: number
-  readonly placeHour: number
-  readonly leftHour: number
-  readonly attempt: number
-  readonly generation: number
-  /** Encoded extras of the new version: they take the place of the old ones. */
-  readonly extras: Uint8Array | undefined
-}
-
-/** The next version of the task whose body is at `bodyAt` of `bytes`; its payload is copied as it is. */
-export function writePutFromBody(into: Buffer, at: number, bytes: Buffer, bodyAt: number, changes: PutChanges): number {
-  const { homeHour, ordinal, queue, payloadKind, payload } = readBody(bytes, bodyAt)
-  const { fireAt, attempt, generation, extras } = changes
-  const parts = { homeHour, ordinal, queue, fireAt, attempt, generation, payloadKind, payload, extras }
-  return putParts(into, at, changes.cause, changes.from, parts, changes.placeHour, changes.leftHour)
-}
-
 export function writeDead(into: Buffer, at: number, dead: DeadRecord): number {
-  return deadParts(into, at, dead, dead)
-}
-
-export interface DeadChanges {
-  readonly reason: DeadReasonName
-  readonly from: FromState
-  readonly diedAt: number
-  readonly error: string
-  readonly placeHour: number
-  readonly attempt: number
-}
-
-/** The death of the task whose body is at `bodyAt` of `bytes`; payload and extras are copied as they are. */
-export function writeDeadFromBody(into: Buffer, at: number, bytes: Buffer, bodyAt: number, death: DeadChanges): number {
-  const body = readBody(bytes, bodyAt)
-  const { homeHour, ordinal, queue, fireAt, generation, payloadKind, payload } = body
-  const { attempt } = death
-  const extras = body.extrasBytes()
-  return deadParts(into, at, death, {
-    homeHour,
-    ordinal,
-    queue,
-    fireAt,
-    attempt,
-    generation,
-    payloadKind,
-    payload,
-    extras,
-  })
+  const { error, homeHour, ordinal, queue, fireAt, payload, extras } = dead
+  checkRoom(into, at, deadBytesMax(error, payload, extras))
+  checkBody(homeHour, ordinal, queue, fireAt)
+  const errorBytes = into.write(error, at + deadErrorAt, 'utf8')
+  checkTextBytes(errorBytes)
+  into[at] = 0x9f
+  into[at + 1] = recordKind.dead
+  into[at + 2] = deadReason[dead.reason]
+  into[at + 3] = fromState[dead.from]
+  at = writeWallMs(into, at + 4, dead.diedAt)
+  into[at] = 0xda
+  writeUint16(into, at + 1, errorBytes)
+  at = writeCommon(into, at + 3 + errorBytes, homeHour, ordinal, queue, fireAt)
+  return writeVersion(into, writeHour(into, at, dead.placeHour), dead)
 }
 
 function putParts(
@@ -148,24 +112,6 @@ function putParts(
   into[at + 3] = fromState[from]
   at = writeCommon(into, at + putFieldsAt, homeHour, ordinal, queue, fireAt)
   return writeVersion(into, writeHour(into, writeHour(into, at, placeHour), leftHour), parts)
-}
-
-function deadParts(into: Buffer, at: number, death: Omit<DeadChanges, 'attempt'>, parts: BodyParts): number {
-  const { homeHour, ordinal, queue, fireAt, payload, extras } = parts
-  const { error } = death
-  checkRoom(into, at, deadBytesMax(error, payload, extras))
-  checkBody(homeHour, ordinal, queue, fireAt)
-  const errorBytes = into.write(error, at + deadErrorAt, 'utf8')
-  checkTextBytes(errorBytes)
-  into[at] = 0x9f
-  into[at + 1] = recordKind.dead
-  into[at + 2] = deadReason[death.reason]
-  into[at + 3] = fromState[death.from]
-  at = writeWallMs(into, at + 4, death.diedAt)
-  into[at] = 0xda
-  writeUint16(into, at + 1, errorBytes)
-  at = writeCommon(into, at + 3 + errorBytes, homeHour, ordinal, queue, fireAt)
-  return writeVersion(into, writeHour(into, at, death.placeHour), parts)
 }
 
 /** What `put` and `dead` end with. */

@@ -21,16 +21,7 @@ import {
 } from './record-shapes.ts'
 import { counterNames } from './stats.ts'
 
-export {
-  writeDead,
-  writeDeadFromBody,
-  writeNew,
-  writePut,
-  writePutFromBody,
-  writePutFromParts,
-  type DeadChanges,
-  type PutChanges,
-} from './record-body-writers.ts'
+export { writeDead, writeNew, writePut, writePutFromParts } from './record-body-writers.ts'
 
 const uint32Limit = 2 ** 32
 

@@ -33,16 +33,7 @@ import { hourLimit } from './units.ts'
 
 export type * from './record-shapes.ts'
 export { deadBytesMax, newBytesMax, putBytesMax, releasedBytesMax, smallRecordBytesMax } from './record-shapes.ts'
-export {
-  bodyAttempt,
-  bodyFireAt,
-  bodyGeneration,
-  bodyHasExtras,
-  bodyPayloadAt,
-  bodyPayloadBytes,
-  readBody,
-  TaskBody,
-} from './record-bodies.ts'
+export { bodyHasExtras, readBody, TaskBody } from './record-bodies.ts'
 
 /** Words by their number on disk. */
 const causes = byNumber<PutCause>(putCause)

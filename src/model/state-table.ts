@@ -20,9 +20,6 @@ export const states: readonly TaskState[] = counterNames.filter((name) => name !
 
 export const endedStates: readonly TaskState[] = ['succeeded', 'cancelled', 'expired', 'replaced', 'purged', 'damaged']
 
-/** Live states have a place in the wheel, the log's index or a segment. */
-export const liveStates: readonly TaskState[] = ['pending', 'leased']
-
 export interface Transition {
   /** Kind of record, with its cause or how. */
   readonly record: string

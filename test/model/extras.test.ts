@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
-import { decodeExtras, encodeExtras, extrasExpiresAt, extrasKey, type Extras } from '../../src/model/extras.ts'
+import { decodeExtras, encodeExtras, extrasKey, type Extras } from '../../src/model/extras.ts'
 import { MalformedBytes } from '../../src/model/msgpack.ts'
 import { anyExtras } from './records-samples.ts'
 
@@ -71,7 +71,6 @@ test('they come back, and single fields without the rest', () => {
       })
       expect(encodeExtras(back)).toEqual(encoded)
       expect(extrasKey(bytes, shift, end)).toBe(extras.key)
-      expect(extrasExpiresAt(bytes, shift, end)).toBe(extras.expiresAt)
     }),
     { numRuns: 500 },
   )
@@ -143,7 +142,7 @@ describe('damage', () => {
       const before = bytes[at]!
       for (let value = 0; value < 256; value += at < 40 ? 1 : 17) {
         bytes[at] = value
-        for (const read of [decodeExtras, extrasKey, extrasExpiresAt]) {
+        for (const read of [decodeExtras, extrasKey]) {
           try {
             read(bytes, 0, bytes.length)
           } catch (error) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { answers, endedStates, liveStates, states, transitionOf, transitions } from '../../src/model/state-table.ts'
+import { answers, endedStates, states, transitionOf, transitions } from '../../src/model/state-table.ts'
 import type { Operation, TaskState } from '../../src/model/state-table.ts'
 import { addCounters, conservationHolds, conservationOf, counterNames, countersByName } from '../../src/model/stats.ts'
 
@@ -11,7 +11,7 @@ function apply(counters: Float64Array, moves: Readonly<Record<string, number>>):
 test('counters are accepted and the states, each once', () => {
   expect(counterNames[0]).toBe('accepted')
   expect(counterNames.slice(1).toSorted()).toEqual(states.toSorted())
-  expect([...liveStates, 'dead', ...endedStates].toSorted()).toEqual(states.toSorted())
+  expect(['pending', 'leased', 'dead', ...endedStates].toSorted()).toEqual(states.toSorted())
 })
 
 test('a record in a state means one thing', () => {
