@@ -102,26 +102,11 @@ function asPut(entry: SegmentEntry, placeHour: number): TaskBytes {
   return { bytes, at: 0 }
 }
 
+/** From which state it died is not in a segment, and nobody asks. */
 function asDead(entry: SegmentEntry, placeHour: number): TaskBytes {
-  const { reason, diedAt, error } = entry.dead!
-  const bytes = Buffer.alloc(deadBytesMax(error, entry.payload, entry.extras))
-  const { homeHour, ordinal, queue, fireAt, attempt, generation, payloadKind, payload, extras } = entry
-  writeDead(bytes, 0, {
-    kind: 'dead',
-    reason,
-    from: 'leased',
-    diedAt,
-    error,
-    homeHour,
-    ordinal,
-    queue,
-    fireAt,
-    placeHour,
-    attempt,
-    generation,
-    payloadKind,
-    payload,
-    extras,
-  })
+  const { payload, extras } = entry
+  const dead = entry.dead!
+  const bytes = Buffer.alloc(deadBytesMax(dead.error, payload, extras))
+  writeDead(bytes, 0, { ...entry, ...dead, kind: 'dead', from: 'leased', placeHour })
   return { bytes, at: 0 }
 }

@@ -1,6 +1,6 @@
 /**
- * The life of a task as data: its states, what each record moves, and what each call answers in each state. The engine and
- * the tests read the same tables, so that neither can have its own opinion.
+ * The life of a task as data: its states, what each record moves, and what each call answers in each state. Tests hold the ledger
+ * and the engine to these tables, row by row.
  *
  * States
  * - pending    waits for its fire time or for a retry, or is due and not yet leased
