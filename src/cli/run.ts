@@ -9,7 +9,7 @@
 
 import { access, constants } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { loadHandlers, registerHandlers } from '../daemon/handler-module.ts'
+import { loadHandlers } from '../daemon/handler-module.ts'
 import type { Engine } from '../model/engine.ts'
 import { CommandFailed, rememberDirectory, report } from './failures.ts'
 import { parseHumanDelay } from './human-time.ts'
@@ -101,7 +101,7 @@ async function run(options: Options): Promise<void> {
   })
   try {
     await applyKeptSettings(engine, dir, queues)
-    await registerHandlers(engine, handlers)
+    for (const [queue, handled] of handlers) await engine.handle(queue, handled.handler, handled.options)
     view.start()
     const signal = reading.signal
     if (options.input !== undefined) {

@@ -14,10 +14,9 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Engine } from '../model/engine.ts'
 import { refuse, shown } from '../model/errors.ts'
 import { checkFields, defined } from '../model/fields.ts'
-import type { Handler, HandlerHandle, HandlerModule, ModuleOptions } from '../model/hourwheel.ts'
+import type { Handler, HandlerModule, ModuleOptions } from '../model/hourwheel.ts'
 import { checkQueueName } from '../model/names.ts'
 import type { QueueOptions } from '../model/typed-queues.ts'
 
@@ -59,23 +58,6 @@ export async function loadHandlers(
   }
   if (handlers.size === 0) throw refuse('HW_HANDLER_INVALID', `${path} has no handlers; ${form}`)
   return handlers
-}
-
-/** Registers all of them; when one is refused, those before it are stopped again. */
-export async function registerHandlers(
-  engine: Engine,
-  handlers: ReadonlyMap<string, QueueHandler>,
-): Promise<HandlerHandle[]> {
-  const registered: HandlerHandle[] = []
-  try {
-    for (const [queue, { handler, options }] of handlers) {
-      registered.push(await engine.handle(queue, handler, options))
-    }
-  } catch (error) {
-    await Promise.all(registered.map((handle) => handle.stop()))
-    throw error
-  }
-  return registered
 }
 
 const form = 'export default an object of queue to function, or to { handler | module, concurrency, ... }'
