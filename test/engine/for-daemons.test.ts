@@ -1,10 +1,10 @@
 /**
  * What a daemon does with its engine: settings of queues put in while it runs, for queues it knows and for those it does not;
- * handlers that are held back.
+ * handlers that are held back; leases that it could not hand out.
  */
 
 import { expect, test } from 'vitest'
-import { handleUpTo, replaceQueueSettings } from '../../src/engine/for-daemons.ts'
+import { giveBackLeases, handleUpTo, replaceQueueSettings } from '../../src/engine/for-daemons.ts'
 import type { Engine } from '../../src/model/engine.ts'
 import { emailSchema } from '../types/schemas.ts'
 import { Rig } from './rig.ts'
@@ -122,4 +122,39 @@ test('a handler has as many attempts at once as it is said each time; with none 
   await rig.run(() => handle.stop())
   expect(await stats()).toMatchObject({ handled: false })
   await rig.close()
+})
+
+test('leases that are given back go to who waits, at once, with a larger fence, and cost no attempt', async () => {
+  const rig = await Rig.open()
+  const { engine } = rig
+  const { id } = await rig.run(() => engine.schedule({ queue: 'q', delay: 0 }))
+  await rig.advance(10)
+  const [lost] = await rig.run(() => engine.lease('q', { lease: '1h' }))
+  const waiting = engine.lease('q', { wait: '60s' })
+  await rig.advance(5_000)
+  giveBackLeases(engine, [lost!.token])
+  await rig.advance(20)
+  const [again] = await waiting
+  expect(again).toMatchObject({ id, attempt: 1 })
+  expect(again!.fence).toBeGreaterThan(lost!.fence)
+  expect(await rig.run(() => engine.ack(lost!.token))).toEqual({ outcome: 'stale' })
+  // A token that is over gives nothing back.
+  giveBackLeases(engine, [lost!.token])
+  expect(await rig.run(() => engine.ack(again!.token))).toEqual({ outcome: 'acked' })
+  giveBackLeases(engine, [again!.token])
+  expect(await rig.run(() => engine.get(id))).toEqual({ state: 'ended', how: 'succeeded' })
+  await rig.close()
+})
+
+test('a task that was cancelled while its lease was on its way ends so when that is given back', async () => {
+  const rig = await Rig.open()
+  const { engine } = rig
+  const { id } = await rig.run(() => engine.schedule({ queue: 'q', delay: 0 }))
+  await rig.advance(10)
+  const [lost] = await rig.run(() => engine.lease('q'))
+  expect(await rig.run(() => engine.cancel(id))).toMatchObject({ outcome: 'leased' })
+  giveBackLeases(engine, [lost!.token])
+  expect(await rig.run(() => engine.get(id))).toEqual({ state: 'ended', how: 'cancelled' })
+  await rig.close()
+  giveBackLeases(engine, [lost!.token])
 })
