@@ -11,6 +11,7 @@
  */
 
 import type { Ledger } from '../model/ledger.ts'
+import { HourMap } from '../model/hour-map.ts'
 import { packId } from '../model/ids.ts'
 import { hourMs } from '../model/units.ts'
 import type { BlockStore } from '../wheel/block-store.ts'
@@ -51,7 +52,7 @@ export class Tiers {
   readonly blocks: BlockStore
   readonly ledger: Ledger
   readonly queues: QueueRuntime[] = []
-  readonly farHours: Map<number, RowBag> = new Map()
+  readonly farHours: HourMap<RowBag> = new HourMap()
   readonly limits: TierLimits
   activePass: ActivePass | undefined
   farCount = 0

@@ -15,6 +15,7 @@
  */
 
 import { EndStates } from './end-states.ts'
+import { HourMap } from './hour-map.ts'
 
 /** Positions in a queue's counters; the order is that of the head record (docs/format.md). */
 export const counter = {
@@ -83,7 +84,7 @@ const idBase = 2 ** 32
 export class Ledger {
   readonly queues: QueueLedger[] = []
   readonly queueByName: Map<string, QueueLedger> = new Map()
-  readonly hours: Map<number, HourLedger> = new Map()
+  readonly hours: HourMap<HourLedger> = new HourMap()
   oldestHour: number
   readonly ends: EndStates = new EndStates()
   /** Live tasks filed outside their home hour: id -> placeHour. */
@@ -93,21 +94,17 @@ export class Ledger {
   /** Tasks that were lost with an earlier process and are not leased now: id -> how often. */
   readonly losses: Map<number, number> = new Map()
   readonly dead: Map<number, DeadEntry> = new Map()
-  #recentHour: HourLedger | undefined
 
   constructor(oldestHour: number) {
     this.oldestHour = oldestHour
   }
 
   hour(hour: number): HourLedger {
-    const recent = this.#recentHour
-    if (recent !== undefined && recent.hour === hour) return recent
     let found = this.hours.get(hour)
     if (found === undefined) {
       found = { hour, nextOrdinal: 0, live: 0 }
       this.hours.set(hour, found)
     }
-    this.#recentHour = found
     return found
   }
 

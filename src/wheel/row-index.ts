@@ -4,38 +4,42 @@
  * memory. No step takes longer for an index that holds more.
  */
 
+import { HourMap } from '../model/hour-map.ts'
 import { RowPage, pageBits } from './row-page.ts'
 
-interface HourRows {
-  /** By ordinal >>> pageBits. */
-  readonly pages: (RowPage | undefined)[]
-  count: number
+/** Most hours of the far future have their first page only, which is at hand without looking it up. */
+class HourRows {
+  readonly first: RowPage = new RowPage()
+  /** By ordinal >>> pageBits; none at 0. */
+  readonly pages: (RowPage | undefined)[] = []
+  count = 0
+
+  page(number: number): RowPage | undefined {
+    if (number === 0) return this.first
+    return number < this.pages.length ? this.pages[number] : undefined
+  }
 }
 
 export class RowIndex {
   /** Entries of all hours. */
   count = 0
 
-  private readonly hours: Map<number, HourRows> = new Map()
-  /** The hour used last, as most calls are for the same one as the call before. */
-  private lastHour = -1
-  private lastRows: HourRows | undefined
+  private readonly hours: HourMap<HourRows> = new HourMap()
 
   /** The row, or -1. */
   get(homeHour: number, ordinal: number): number {
-    const rows = homeHour === this.lastHour ? this.lastRows : this.find(homeHour)
-    if (rows === undefined) return -1
-    const number = ordinal >>> pageBits
-    if (number >= rows.pages.length) return -1
-    const page = rows.pages[number]
-    return page === undefined ? -1 : page.get(ordinal)
+    return this.hours.get(homeHour)?.page(ordinal >>> pageBits)?.get(ordinal) ?? -1
   }
 
   /** Takes the place of any row that was there. */
   set(homeHour: number, ordinal: number, row: number): void {
-    const rows = this.find(homeHour) ?? this.add(homeHour)
+    let rows = this.hours.get(homeHour)
+    if (rows === undefined) {
+      rows = new HourRows()
+      this.hours.set(homeHour, rows)
+    }
     const number = ordinal >>> pageBits
-    let page = number < rows.pages.length ? rows.pages[number] : undefined
+    let page = rows.page(number)
     if (page === undefined) {
       page = new RowPage()
       // Holes stay unset: an hour's ordinals may start in the millions, and most pages before them never come.
@@ -49,13 +53,13 @@ export class RowIndex {
 
   /** Answers whether there was one. */
   delete(homeHour: number, ordinal: number): boolean {
-    const rows = this.find(homeHour)
+    const rows = this.hours.get(homeHour)
     const number = ordinal >>> pageBits
-    const page = rows !== undefined && number < rows.pages.length ? rows.pages[number] : undefined
+    const page = rows?.page(number)
     if (rows === undefined || page === undefined || !page.delete(ordinal)) return false
     this.count--
-    if (--rows.count === 0) this.forget(homeHour)
-    else if (page.count === 0) rows.pages[number] = undefined
+    if (--rows.count === 0) this.hours.delete(homeHour)
+    else if (page.count === 0 && number > 0) rows.pages[number] = undefined
     return true
   }
 
@@ -66,29 +70,10 @@ export class RowIndex {
   /** Bytes of all pages' cells. Walks through the pages: for statistics. */
   bytesHeld(): number {
     let bytes = 0
-    for (const { pages } of this.hours.values()) pages.forEach((page) => (bytes += page?.bytesHeld ?? 0))
+    for (const { first, pages } of this.hours.values()) {
+      bytes += first.bytesHeld
+      pages.forEach((page) => (bytes += page?.bytesHeld ?? 0))
+    }
     return bytes
-  }
-
-  private find(homeHour: number): HourRows | undefined {
-    if (homeHour === this.lastHour) return this.lastRows
-    const rows = this.hours.get(homeHour)
-    this.lastHour = homeHour
-    this.lastRows = rows
-    return rows
-  }
-
-  private add(homeHour: number): HourRows {
-    // Room for one page only: most hours of the far future never have a second.
-    const rows: HourRows = { pages: [undefined], count: 0 }
-    this.hours.set(homeHour, rows)
-    this.lastHour = homeHour
-    this.lastRows = rows
-    return rows
-  }
-
-  private forget(homeHour: number): void {
-    this.hours.delete(homeHour)
-    if (homeHour === this.lastHour) this.lastRows = undefined
   }
 }
