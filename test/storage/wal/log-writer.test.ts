@@ -240,7 +240,8 @@ describe('files', () => {
     expect(disk.names()).toEqual([])
   })
 
-  test.each(['EMFILE', 'ENOSPC'])('%s after a file has got its name leaves nothing behind at close', async (code) => {
+  /** A disk whose directory cannot be synced, once, after the third file has got its name. */
+  function failsAtThirdName(code: string): { disk: MemoryDisk; failed: () => boolean } {
     const disk = new MemoryDisk()
     let named = 0
     let failed = false
@@ -250,8 +251,20 @@ describe('files', () => {
       failed = true
       throw Object.assign(new Error(code), { code })
     }
+    return { disk, failed: () => failed }
+  }
+
+  test('a directory whose sync fails for want of room stops the log: a later sync would not bring the name back', async () => {
+    const { disk, failed } = failsAtThirdName('ENOSPC')
+    const { events } = await openLog(disk, { readyFilesMax: 2 })
+    await until(() => failed() && events.failed.length > 0)
+    expect(events.failed).toMatchObject([{ code: 'HW_DISK_FAILED' }])
+  })
+
+  test('too few descriptors after a file has got its name leaves nothing behind at close', async () => {
+    const { disk, failed } = failsAtThirdName('EMFILE')
     const { log, events } = await openLog(disk, { readyFilesMax: 2 })
-    await until(() => failed)
+    await until(failed)
     await log.close()
     expect(events.failed).toEqual([])
     expect(disk.names()).toEqual([`${directory}/wal-1-1.log`])
