@@ -4,7 +4,8 @@
  * asks it anything: what it is not told did not happen.
  *
  * Per task it keeps what may be true (simulator/belief.ts); an answer outside of that is a violation. A full scan after
- * every start settles what the crash left open. This file is about lives and scans; calls are in simulator/call-checks.ts,
+ * every start settles what the crash left open. This file is about lives and scans; calls are in simulator/call-checks.ts, those by id in
+ * simulator/id-call-checks.ts,
  * attempts in simulator/attempt-checks.ts, leases in simulator/lease-checks.ts, keys in simulator/key-checks.ts.
  *
  * A backup is judged by a checker of its own, which knows what may be in it (simulator/moment.ts) and is shown a scan of it.
@@ -188,6 +189,7 @@ export class Checker extends KeyChecks {
     this.#checkBatches(seenTasks)
     this.#checkSuccessors(seenTasks)
     this.checkHolders(listed)
+    this.endClaims()
   }
 
   /** Whether it has its key. A dead letter whose key is another's may take it back. */

@@ -175,6 +175,38 @@ describe('keys', () => {
   const keyed = { key: 'k', onConflict: 'keep' } as const
   const replacing = { key: 'k', onConflict: 'replace' } as const
 
+  test('a cancel by id while the task is replaced is held against the one that has the id', () => {
+    const raced = (more: Partial<SeenReceipt>, startedAs: string): string[] => {
+      const { checker, rules } = stage()
+      const [first] = accepted(checker, 't1', keyed).tasks
+      const cancel = checker.cancelCalled(first!)
+      const second = checker.submit('schedule', [specOf('t2', replacing)])
+      checker.cancelAnswered(cancel, { outcome: 'cancelled' })
+      checker.accepted(second, [receiptOf('t2', more)])
+      checker.started(startOf('t2', { id: startedAs }))
+      return rules()
+    }
+    // It was cancelled first, and another came under a new id; or it was replaced first, and the other one cancelled.
+    expect(raced({}, 'id-t2')).toEqual([])
+    expect(raced({ id: 'id-t1', outcome: 'replaced', generation: 1 }, 'id-t1')).toContain('D5 ended')
+  })
+
+  test('a get by id while the task is replaced may show either, and nothing else', () => {
+    const shown = (more: Partial<SeenTask>): string[] => {
+      const { checker, rules } = stage()
+      const [first] = accepted(checker, 't1', keyed).tasks
+      accepted(checker, 't3', { ...keyed, key: 'other' })
+      const get = checker.getCalled(first!)
+      checker.submit('schedule', [specOf('t2', replacing)])
+      checker.viewed(get, listedOf('t1', { key: 'k', ...more }))
+      return rules()
+    }
+    expect(shown({})).toEqual([])
+    expect(shown({ tag: 't2', headers: 'n=t2', generation: 1 })).toEqual([])
+    expect(shown({ generation: 1 })).toEqual(['generations'])
+    expect(shown({ tag: 't3', headers: 'n=t3' })).toEqual(['same data'])
+  })
+
   test('keep, reject, move, replace and take over without fault are none', () => {
     const { checker, rules } = stage()
     accepted(checker, 't1', keyed)

@@ -25,6 +25,8 @@ interface Made {
   readonly moment: Moment
   /** Put on the twin's clock when it is looked at. */
   readonly clock: { of: SimulatedMachine }
+  /** There was a whole one already, which is to stay as it was. */
+  readonly isTaken: boolean
   status: 'open' | 'made'
 }
 
@@ -64,7 +66,12 @@ export class Backups {
     const path = taken ?? again ?? `/backups/${++this.#number}${random.chance(0.4) ? '.tar' : ''}`
     const clock = { of: machine }
     const asked: CheckerClock = { wallMs: () => clock.of.clock.wallMs(), nowMs: () => clock.of.loop.nowMs }
-    const made: Made = { moment: checker.backupCalled(path, asked), clock, status: 'open' }
+    const made: Made = {
+      moment: checker.backupCalled(path, asked),
+      clock,
+      isTaken: taken !== undefined,
+      status: 'open',
+    }
     this.#made.push(made)
     this.answered = false
     const aborter = random.chance(0.1) ? new AbortController() : undefined
@@ -102,6 +109,7 @@ export class Backups {
     const { checker } = this.#options
     this.answered = false
     for (const made of this.#made.splice(0)) {
+      if (made.isTaken) continue
       await this.#judge(made, settings)
       const { violations } = checker.judgeOf(made.moment)
       for (const { rule, tag, message } of violations) {

@@ -244,8 +244,9 @@ export function putBefore(task: TaskModel, other: TaskModel | undefined): void {
   task.predecessor = other
 }
 
-/** Whether `task` may live on under the id of `other`. */
+/** Whether `task` may live on under the id of `other`: it did not begin as a new one. */
 export function mayReplace(task: TaskModel, other: TaskModel): boolean {
+  if (task.generationFirst === 0) return false
   const [mine, its] = [task.spec, other.spec]
   const isOne = mine.key !== undefined && mine.key === its.key && mine.queue === its.queue
   return isOne && mine.onConflict === 'replace' && other.now.allows(state.replaced)

@@ -63,7 +63,15 @@ export class KeyChecks extends KeyVersions {
     if (open === undefined) this.#open.set(name, new Set([call]))
     else open.add(call)
     if (own !== undefined) this.callOf.set(own, call)
+    if (own !== undefined && mode === 'replace') this.mayTakeOver(own)
     return call
+  }
+
+  protected override replacing(task: TaskModel): readonly TaskModel[] {
+    const { queue, key } = task.spec
+    if (key === undefined) return []
+    const replacements = [...(this.#open.get(nameOf(queue, key)) ?? [])].filter(({ mode }) => mode === 'replace')
+    return replacements.flatMap(({ own }) => (own === undefined || own === task ? [] : [own]))
   }
 
   #close(call: KeyCall, { queue, key }: Pick<TaskSpec, 'queue' | 'key'>, done: readonly TaskModel[] = []): void {
@@ -344,7 +352,8 @@ export class KeyChecks extends KeyVersions {
   }
 
   /** What was open will not be answered. */
-  protected forgetCalls(): void {
+  protected override forgetCalls(): void {
+    super.forgetCalls()
     this.#open.clear()
     this.callOf.clear()
   }

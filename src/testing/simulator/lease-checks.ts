@@ -6,7 +6,8 @@
  */
 
 import { state } from './belief.ts'
-import { CallChecks, type TaskCall } from './call-checks.ts'
+import type { TaskCall } from './call-checks.ts'
+import { IdCallChecks } from './id-call-checks.ts'
 import type { AttemptModel, Submission, TaskSpec } from './task-model.ts'
 
 export interface LeaseCall {
@@ -23,7 +24,7 @@ export interface LeaseCall {
   readonly deadlineMs: number
 }
 
-export class LeaseChecks extends CallChecks {
+export class LeaseChecks extends IdCallChecks {
   /** The engine is told to close: leases may end at any time. */
   closing = false
 

@@ -7,9 +7,10 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Receipt } from '../../model/hourwheel.ts'
 import { HourwheelError } from '../../model/errors.ts'
 import type { Checker } from '../checker.ts'
-import type { TaskCall } from './call-checks.ts'
 import type { SeenAnswer } from './checker-core.ts'
 import { Handling } from './handling.ts'
+import { state } from './belief.ts'
+import type { IdCall } from './id-call-checks.ts'
 import { Pulling } from './pulling.ts'
 import { isKnown, type CallById } from './repeating.ts'
 import type { Submission, TaskModel } from './task-model.ts'
@@ -72,13 +73,7 @@ export class Life implements LifeSide {
 
   draw(drawnFor?: DrawnFor): DrawnTask {
     const { world } = this
-    const drawn = drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`, drawnFor)
-    const { queue, key, onConflict } = drawn.spec
-    if (onConflict !== 'replace') return drawn
-    // While a call by id or token is under way it could not be told which of the two it was about.
-    const isAmbiguous = this.#checker.tasksWith(queue, key!).some(({ openCalls }) => openCalls > 0)
-    if (!isAmbiguous) return drawn
-    return { input: { ...drawn.input, onConflict: 'keep' }, spec: { ...drawn.spec, onConflict: 'keep' } }
+    return drawTask(world.random, world.run, world.hot, this.#now(), `t${world.nextTag++}`, drawnFor)
   }
 
   // Calls
@@ -117,9 +112,18 @@ export class Life implements LifeSide {
   #race(): void {
     const { random, checker } = this.world
     const running = [...checker.running].filter(({ task }) => task.spec.key !== undefined)
-    const { queue, key } = running.length > 0 && random.chance(0.8) ? random.pick(running).task.spec : drawKey(random)
+    const { queue, key } = running.length > 0 && random.chance(0.6) ? random.pick(running).task.spec : drawKey(random)
     const ref = { queue, key: key! }
-    for (let calls = random.between(2, 4); calls > 0; calls--) this.#submit([this.draw({ ref })], random.chance(0.2))
+    // Who has it, by id and token, while it is replaced.
+    const holders = checker.tasksWith(queue, key!).filter((task) => isKnown(task) && task.now.allows(state.live))
+    for (let calls = random.between(2, 5); calls > 0; calls--) {
+      const holder = holders.length > 0 && random.chance(0.5) ? random.pick(holders) : undefined
+      if (holder === undefined) {
+        const onConflict = random.chance(0.4) ? 'replace' : undefined
+        this.#submit([this.draw({ ref, onConflict })], random.chance(0.2))
+      } else if (random.chance(0.3)) this.pulling.again(holder)
+      else random.pick([this.#cancel, this.#reschedule, this.#get]).call(this, holder)
+    }
   }
 
   #submit(drawn: readonly DrawnTask[], batch: boolean): void {
@@ -173,8 +177,7 @@ export class Life implements LifeSide {
     return isKnown(task) ? task : undefined
   }
 
-  #cancel(): void {
-    const task = this.#pick()
+  #cancel(task: TaskModel | undefined = this.#pick()): void {
     if (task !== undefined) this.#call({ kind: 'cancel', task })
   }
 
@@ -192,9 +195,8 @@ export class Life implements LifeSide {
     this.#settle(call, this.engine.reschedule(task.id!, { at, ifGeneration }), answered, asked)
   }
 
-  #reschedule(): void {
+  #reschedule(task: TaskModel | undefined = this.#pick()): void {
     const { random, run, hot } = this.world
-    const task = this.#pick()
     if (task === undefined) return
     const now = this.#now()
     // Moves there and back are wanted: often to a time that it has had before.
@@ -206,10 +208,9 @@ export class Life implements LifeSide {
     this.#call({ kind: 'reschedule', task, at, ifGeneration })
   }
 
-  #get(): void {
-    const task = this.#pick()
+  #get(task: TaskModel | undefined = this.#pick()): void {
     if (task === undefined) return
-    const call = this.#checker.call(task, 'get?')
+    const call = this.#checker.getCalled(task)
     this.#settle(call, this.engine.get(task.id!), (answer) => {
       if (answer === undefined) this.#checker.gone(call, { outcome: 'missing' })
       else if (answer.state === 'ended') this.#checker.gone(call, { outcome: 'ended', how: answer.how })
@@ -327,7 +328,7 @@ export class Life implements LifeSide {
     )
   }
 
-  #settle<T>(call: TaskCall, work: Promise<T>, answered: (answer: T) => void, asked?: CallById): void {
+  #settle<T>(call: IdCall, work: Promise<T>, answered: (answer: T) => void, asked?: CallById): void {
     work.then(
       (answer) => {
         if (this.over) return

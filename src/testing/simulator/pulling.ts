@@ -5,7 +5,7 @@
 
 import type { AckInput, LeasedTask, NackInput } from '../../model/hourwheel.ts'
 import type { LeaseCall } from './lease-checks.ts'
-import type { AttemptModel } from './task-model.ts'
+import type { AttemptModel, TaskModel } from './task-model.ts'
 import { headersText, payloadText, queueNames, tagOf } from './workload.ts'
 import type { HeldLease, LifeSide } from './world.ts'
 
@@ -49,11 +49,12 @@ export class Pulling {
     )
   }
 
-  /** Answers a lease of any age once more. */
-  again(): void {
+  /** Answers a lease of any age once more, or one of this task. */
+  again(of?: TaskModel): void {
     const { held, random } = this.#life.world
-    if (held.length === 0) return
-    const lease = random.pick(held)
+    const leases = of === undefined ? held : held.filter(({ attempt }) => attempt.task === of)
+    if (leases.length === 0) return
+    const lease = random.pick(leases)
     const kind = random.below(3)
     if (kind === 0) this.#ack(lease)
     else if (kind === 1) this.#nack(lease)

@@ -80,8 +80,7 @@ export class Repeating {
 
 /** Whether it is known which task an id names. */
 export function isKnown(task: TaskModel): boolean {
-  if (task.id === undefined || task.submission.status !== 'accepted') return false
-  return task.replacers.size === 0 && !task.maybeReplaced
+  return task.id !== undefined && task.submission.status === 'accepted' && !task.maybeReplaced
 }
 
 /** The same but for its tag. */

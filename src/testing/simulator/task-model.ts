@@ -76,8 +76,6 @@ export class TaskModel {
   wallMin: number = -Infinity
   /** It had ended by this wall clock. */
   endedBy: number | undefined
-  /** Calls under way that refer to it by id or token. */
-  openCalls = 0
   id: string | undefined
   now: Belief
   since: Belief
@@ -156,7 +154,6 @@ export class TaskModel {
   /** The process died: all that may have been durable may be true. */
   crashed(): void {
     this.openRedrives.clear()
-    this.openCalls = 0
     this.maybeUnnamed ||= this.unnamers.size > 0
     this.maybeReplaced ||= this.replacers.size > 0
     this.unnamers.clear()
