@@ -28,7 +28,12 @@ export class RowIndex {
 
   /** The row, or -1. */
   get(homeHour: number, ordinal: number): number {
-    return this.hours.get(homeHour)?.page(ordinal >>> pageBits)?.get(ordinal) ?? -1
+    return (
+      this.hours
+        .get(homeHour)
+        ?.page(ordinal >>> pageBits)
+        ?.get(ordinal) ?? -1
+    )
   }
 
   /** Takes the place of any row that was there. */
