@@ -21,6 +21,7 @@ type Bug =
   | 'deaths cost all'
   | 'a call that is made again is taken for done'
   | 'a reschedule that is made again is done again'
+  | 'a cancel spares what has replaced the task meanwhile'
 
 const planted = vi.hoisted(() => ({ bug: 'none', isDying: false, asked: new Set<number>() }))
 
@@ -104,8 +105,20 @@ vi.mock(import('../../src/engine/commands/key-decision.ts'), async (original) =>
 
 vi.mock(import('../../src/engine/commands/change.ts'), async (original) => {
   const real = await original()
+  const { get } = await import('../../src/engine/commands/get.ts')
   return {
     ...real,
+    cancel: async (...[core, ref]: Parameters<typeof real.cancel>): ReturnType<typeof real.cancel> => {
+      if (planted.bug !== 'a cancel spares what has replaced the task meanwhile') return real.cancel(core, ref)
+      const before = await get(core, ref)
+      await new Promise<void>((resolve) => void core.platform.clock.setTimer(30, resolve))
+      const after = await get(core, ref)
+      const isSame =
+        before?.state !== 'pending' ||
+        after?.state !== 'pending' ||
+        JSON.stringify(before.payload) === JSON.stringify(after.payload)
+      return isSame ? real.cancel(core, ref) : { outcome: 'cancelled' as const, generation: 0, lsn: 1 }
+    },
     reschedule: async (...[core, ref, input]: Parameters<typeof real.reschedule>) => {
       const answer = await real.reschedule(core, ref, input)
       const { ifGeneration } = input
@@ -214,6 +227,7 @@ test.each<[Bug, RegExp, Partial<SimulationOptions>]>([
   ['deaths cost all', /^attempts$/, {}],
   ['a call that is made again is taken for done', /^receipts$/, { keyedShare: 0.8 }],
   ['a reschedule that is made again is done again', /^generations$/, {}],
+  ['a cancel spares what has replaced the task meanwhile', /^(D5 ended|D1 acknowledged)$/, { keyedShare: 0.8 }],
 ])('%s: found', async (bug, rule, options) => {
   expect(await rulesBroken(bug, 30, rule, options)).toContainEqual(expect.stringMatching(rule))
 })

@@ -94,7 +94,8 @@ export class Backups {
         this.#made.splice(this.#made.indexOf(made), 1)
         const isExcused =
           (error === enough && aborter?.signal.aborted === true) ||
-          (code === 'HW_DIRECTORY_UNUSABLE' && taken !== undefined) ||
+          // What a twin has lost in a power cut may be there still after a kill.
+          (code === 'HW_DIRECTORY_UNUSABLE' && (taken ?? again) !== undefined) ||
           (code === 'HW_CLOSED' && life.closing) ||
           (code === 'HW_DISK_FULL' && disturbances.mayBeFull) ||
           (error instanceof HourwheelError && code !== 'HW_INTERNAL' && disturbances.mayFail)

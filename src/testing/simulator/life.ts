@@ -116,11 +116,10 @@ export class Life implements LifeSide {
     const ref = { queue, key: key! }
     // Who has it, by id and token, while it is replaced.
     const holders = checker.tasksWith(queue, key!).filter((task) => isKnown(task) && task.now.allows(state.live))
-    for (let calls = random.between(2, 5); calls > 0; calls--) {
-      const holder = holders.length > 0 && random.chance(0.5) ? random.pick(holders) : undefined
+    for (let calls = random.between(2, 4); calls > 0; calls--) {
+      const holder = holders.length > 0 && random.chance(0.25) ? random.pick(holders) : undefined
       if (holder === undefined) {
-        const onConflict = random.chance(0.4) ? 'replace' : undefined
-        this.#submit([this.draw({ ref, onConflict })], random.chance(0.2))
+        this.#submit([this.draw({ ref })], random.chance(0.2))
       } else if (random.chance(0.3)) this.pulling.again(holder)
       else random.pick([this.#cancel, this.#reschedule, this.#get]).call(this, holder)
     }

@@ -1,7 +1,7 @@
 /** Random tasks, engines and handlers for the simulator, all drawn from the run's seed. */
 
 import type { EngineOptions } from '../../model/engine.ts'
-import type { KeyRef, OnConflict, TaskInput, TaskView } from '../../model/hourwheel.ts'
+import type { KeyRef, TaskInput, TaskView } from '../../model/hourwheel.ts'
 import type { QueueOptions } from '../../model/typed-queues.ts'
 import { hourMs, secondMs } from '../../model/units.ts'
 import type { SeededRandom } from '../seeded-random.ts'
@@ -98,8 +98,6 @@ export function drawKey(random: SeededRandom): KeyRef {
 export interface DrawnFor {
   readonly parent?: TaskSpec | undefined
   readonly ref?: KeyRef | undefined
-  /** What it does to who has its key; drawn if not given. */
-  readonly onConflict?: OnConflict | undefined
   /** It goes with others, all or none. */
   readonly inBatch?: boolean | undefined
 }
@@ -110,12 +108,12 @@ export function drawTask(
   hot: HotInstants,
   now: number,
   tag: string,
-  { parent, ref, inBatch = false, onConflict: mode }: DrawnFor = {},
+  { parent, ref, inBatch = false }: DrawnFor = {},
 ): DrawnTask {
   const inherits = parent?.key !== undefined && random.chance(0.6)
   const queue = inherits ? parent.queue : (ref?.queue ?? random.pick(queueNames))
   const key = inherits ? parent.key : (ref?.key ?? (random.chance(run.keyedShare) ? random.pick(keys) : undefined))
-  let onConflict = key === undefined || parent !== undefined ? undefined : (mode ?? random.pick(modes))
+  let onConflict = key === undefined || parent !== undefined ? undefined : random.pick(modes)
   // A whole batch is refused for it.
   if (onConflict === 'reject' && inBatch && random.chance(0.8)) onConflict = 'keep'
   const profile = run.queues.get(queue)!
