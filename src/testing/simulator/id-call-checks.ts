@@ -107,7 +107,7 @@ export class IdCallChecks extends CallChecks {
         const { subjects, id, text, holds, apply } = claim
         const [first] = subjects.keys()
         if (subjects.size > 1) {
-          for (const task of [...subjects.keys()]) if (!mayBe(task, id) || !holds(task)) subjects.delete(task)
+          for (const task of subjects.keys()) if (!mayBe(task, id) || !holds(task)) subjects.delete(task)
         }
         if (subjects.size > 1) continue
         this.#claims.delete(claim)

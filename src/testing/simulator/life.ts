@@ -121,7 +121,12 @@ export class Life implements LifeSide {
       if (holder === undefined) {
         this.#submit([this.draw({ ref })], random.chance(0.2))
       } else if (random.chance(0.3)) this.pulling.again(holder)
-      else random.pick([this.#cancel, this.#reschedule, this.#get]).call(this, holder)
+      else {
+        const kind = random.pick(['cancel', 'reschedule', 'get'] as const)
+        if (kind === 'cancel') this.#cancel(holder)
+        else if (kind === 'reschedule') this.#reschedule(holder)
+        else this.#get(holder)
+      }
     }
   }
 

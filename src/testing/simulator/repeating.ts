@@ -57,14 +57,16 @@ export class Repeating {
   /** To be called when all is settled that a crash left open, and nothing runs. */
   repeat(caller: Caller): void {
     this.#repeatKeyed(caller)
-    for (const call of [...this.#byId]) {
-      this.#byId.delete(call)
+    const calls = [...this.#byId]
+    this.#byId.clear()
+    for (const call of calls) {
       if (isKnown(call.task)) caller.call(call)
     }
   }
 
   #repeatKeyed(caller: Caller): void {
-    for (const [task, input] of [...this.#keyed]) {
+    const asked = [...this.#keyed]
+    for (const [task, input] of asked) {
       const { status } = task.submission
       if (status === 'open') continue
       const { onConflict } = task.spec
