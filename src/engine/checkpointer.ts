@@ -17,7 +17,7 @@
 import type { Ledger } from '../model/ledger.ts'
 import { limits } from '../model/limits.ts'
 import { hourOf } from '../model/units.ts'
-import { isDiskFull } from '../platform/disk-full.ts'
+import { isDiskFull } from '../platform/passing-failures.ts'
 import type { Platform } from '../platform/ports.ts'
 import { parseLogFileName, segmentFileName, snapshotFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import { writeSnapshot } from '../storage/snapshot/snapshot.ts'

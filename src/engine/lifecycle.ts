@@ -9,7 +9,7 @@
 
 import { errorCatalogue, HourwheelError, refuse, type ErrorCode, type ErrorDetails } from '../model/errors.ts'
 import type { Closed } from '../model/engine-reports.ts'
-import { isDiskFull } from '../platform/disk-full.ts'
+import { isDiskFull } from '../platform/passing-failures.ts'
 
 export interface Stoppable {
   /** Starts nothing new, and waits for what runs. */

@@ -9,7 +9,7 @@
 
 import type { Ledger } from '../model/ledger.ts'
 import { hourOf } from '../model/units.ts'
-import { isDiskFull } from '../platform/disk-full.ts'
+import { isDiskFull } from '../platform/passing-failures.ts'
 import type { Platform } from '../platform/ports.ts'
 import { segmentFileName, type SegmentMeta } from '../storage/file-meta.ts'
 import type { Log } from '../storage/wal/log.ts'

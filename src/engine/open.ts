@@ -11,6 +11,7 @@ import { Ledger } from '../model/ledger.ts'
 import { limits } from '../model/limits.ts'
 import { encodeHead } from '../model/record-writers.ts'
 import type { TaskInput } from '../model/hourwheel.ts'
+import { withFinalDirectorySyncs } from '../platform/directory-syncs.ts'
 import type { DirectoryLock, Platform } from '../platform/ports.ts'
 import type { DamagedBlock } from '../storage/segments/segment-reader.ts'
 import { logFileName } from '../storage/wal/log-format.ts'
@@ -64,11 +65,12 @@ const waitingBytesMax = 32 << 20
  * engine has stopped, or could not be opened. `opened` is shown the parts, for the testing kit.
  */
 export async function openEngineOn(
-  platform: Platform,
+  given: Platform,
   options: EngineOptions,
   releasePlatform: () => Promise<void> = () => Promise.resolve(),
   opened: (core: Core) => void = () => undefined,
 ): Promise<Engine> {
+  const platform = { ...given, disk: withFinalDirectorySyncs(given.disk) }
   let lock: DirectoryLock | undefined
   const release = async (): Promise<void> => {
     await releasePlatform()

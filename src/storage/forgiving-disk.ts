@@ -3,7 +3,7 @@
  * For inspection and salvage only. It changes nothing, and answers everything else as the disk behind it does.
  */
 
-import { diskOpening } from '../platform/disk-opening.ts'
+import { diskBut } from '../platform/disk-but.ts'
 import type { Disk, DiskFile } from '../platform/ports.ts'
 
 /** What is given up at once when it cannot be read. */
@@ -12,9 +12,9 @@ const pieceBytes = 4_096
 export type OnUnreadable = (path: string, offset: number, bytes: number) => void
 
 export function forgivingDisk(disk: Disk, unreadable: OnUnreadable): Disk {
-  return diskOpening(disk, async (path, access, options) =>
-    forgivingFile(await disk.open(path, access, options), unreadable),
-  )
+  return diskBut(disk, {
+    open: async (path, access, options) => forgivingFile(await disk.open(path, access, options), unreadable),
+  })
 }
 
 function forgivingFile(file: DiskFile, unreadable: OnUnreadable): DiskFile {

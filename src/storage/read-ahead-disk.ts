@@ -3,7 +3,7 @@
  * small read, so that most of them need no call. For looking at files that nobody changes.
  */
 
-import { diskOpening } from '../platform/disk-opening.ts'
+import { diskBut } from '../platform/disk-but.ts'
 import type { Disk, DiskFile } from '../platform/ports.ts'
 
 const windowBytes = 1 << 16
@@ -11,9 +11,11 @@ const windowBytes = 1 << 16
 const smallBytes = 1 << 13
 
 export function readAheadDisk(disk: Disk): Disk {
-  return diskOpening(disk, async (path, access, options) => {
-    const file = await disk.open(path, access, options)
-    return access === 'read' ? new ReadAheadFile(file) : file
+  return diskBut(disk, {
+    open: async (path, access, options) => {
+      const file = await disk.open(path, access, options)
+      return access === 'read' ? new ReadAheadFile(file) : file
+    },
   })
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { filesToMerge, mergeLimits, mergeLimitsTiny } from '../../src/engine/merging.ts'
 import { jobs } from '../../src/engine/jobs.ts'
-import { diskOpening } from '../../src/platform/disk-opening.ts'
+import { diskBut } from '../../src/platform/disk-but.ts'
 import type { SegmentMeta } from '../../src/storage/file-meta.ts'
 import { Rig } from './rig.ts'
 
@@ -84,9 +84,11 @@ it('a merge whose segments are retired meanwhile is in vain, and no harm', async
   let opens = 0
   const held = new Promise<void>((resolve) => (go = resolve))
   // Once it has looked at all of its segments, and before it reads them.
-  const readLater = diskOpening(disk, async (path, access, options) => {
-    if (access === 'read' && ++opens > mergeLimitsTiny.filesAtOnce) await held
-    return disk.open(path, access, options)
+  const readLater = diskBut(disk, {
+    open: async (path, access, options) => {
+      if (access === 'read' && ++opens > mergeLimitsTiny.filesAtOnce) await held
+      return disk.open(path, access, options)
+    },
   })
   threads.run = async (job, input) => {
     if (job !== 'merge') return run(job, input)

@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { HourwheelError } from '../../src/model/errors.ts'
-import { diskOpening } from '../../src/platform/disk-opening.ts'
+import { diskBut } from '../../src/platform/disk-but.ts'
 import type { DiskFile, Platform } from '../../src/platform/ports.ts'
 import { Checker } from '../../src/testing/checker.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
@@ -37,9 +37,11 @@ function withLogFiles(platform: Platform, change: (file: DiskFile) => Partial<Di
     close: () => file.close(),
     ...change(file),
   })
-  const changed = diskOpening(disk, async (path, access, options) => {
-    const file = await disk.open(path, access, options)
-    return /wal-\d+-\d+\.log$/.test(path) ? bound(file) : file
+  const changed = diskBut(disk, {
+    open: async (path, access, options) => {
+      const file = await disk.open(path, access, options)
+      return /wal-\d+-\d+\.log$/.test(path) ? bound(file) : file
+    },
   })
   return { ...platform, disk: changed }
 }

@@ -11,9 +11,6 @@ function report({ seed, violations, evidence }: SimulationResult): string {
   return [`seed ${seed}; again with: npm run sim -- --from ${seed} --seeds 1`, ...broken, ...evidence].join('\n')
 }
 
-/** Seeds that fail, and whose cause is not known yet (docs/bug-ledger.md, "Open"). */
-const openSeeds: ReadonlySet<number> = new Set([385, 483])
-
 /** Every `step`th seed from `first` up to `last`. */
 export async function runSeeds(first: number, last: number, step: number): Promise<void> {
   let checkpoints = 0
@@ -21,7 +18,6 @@ export async function runSeeds(first: number, last: number, step: number): Promi
   let backups = 0
   let runs = 0
   for (let seed = first; seed <= last; seed += step) {
-    if (openSeeds.has(seed)) continue
     const result = await simulate({ seed })
     expect(report(result)).toBe('ok')
     checkpoints += result.counts.checkpoints

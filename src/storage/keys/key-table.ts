@@ -13,7 +13,7 @@
  * opened when there is one, or with the first key: engines without keys have none.
  */
 
-import { isDiskFull } from '../../platform/disk-full.ts'
+import { isDiskFull } from '../../platform/passing-failures.ts'
 import type { Clock, KeyChange, KeyEntry, KeyForgetting, KeyView, TimerHandle } from '../../platform/ports.ts'
 
 /** So many changes do not wait for more. The larger a batch, the more of its changes share a page of the view. */

@@ -1,23 +1,13 @@
 /** What went wrong with a call of the disk, as an error of hourwheel; what is one already stays as it is. */
 
 import { HourwheelError, refuse } from '../../model/errors.ts'
-import { isDiskFull } from '../../platform/disk-full.ts'
-
-/** Too few file descriptors: it may pass, and nothing was done. */
-export function isOutOfHandles(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === 'EMFILE' || code === 'ENFILE'
-}
+import { isDiskFull } from '../../platform/passing-failures.ts'
 
 export function diskTrouble(error: unknown, where: string): HourwheelError {
   if (error instanceof HourwheelError) return error
   const text = error instanceof Error ? error.message : String(error)
   const code = isDiskFull(error) ? 'HW_DISK_FULL' : 'HW_DISK_FAILED'
   return refuse(code, `${where}: ${text}`, { details: { file: where }, cause: error })
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown } | undefined)?.code
 }
 
 /** What a writer stops with. */

@@ -14,12 +14,11 @@
  * It does not write frames and does not decide which file is still needed.
  */
 
-import { isDiskFull } from '../../platform/disk-full.ts'
+import { isDiskFull, isOutOfHandles } from '../../platform/passing-failures.ts'
 import { fileSeed } from '../../platform/checksum.ts'
 import { writeFully } from '../../platform/full-io.ts'
 import type { Clock, Disk, DiskFile, Random, TimerHandle } from '../../platform/ports.ts'
 import { encodeFileHeader, fileHeaderBytes, fileIdBytes } from '../file-header.ts'
-import { isOutOfHandles, logFailure } from './disk-trouble.ts'
 import { alignUp, logFileName } from './log-format.ts'
 
 /** A file that is ready for the writer or in its use. */
@@ -215,7 +214,7 @@ export class LogFiles {
       }
       await disk.rename(temporary, path)
       left = path
-      await this.#syncNames()
+      await disk.syncDirectory(directory)
       this.#nextNumber++
       this.ready.push({ ...prepared, number, name })
     } catch (error) {
@@ -223,16 +222,6 @@ export class LogFiles {
       const isPassing = isDiskFull(error) || isOutOfHandles(error)
       if (isPassing && (await disk.stat(left)) !== undefined) await disk.remove(left)
       throw error
-    }
-  }
-
-  /** A sync that failed is final, also for want of room: what it left out is lost, whatever a later one says. */
-  async #syncNames(): Promise<void> {
-    const { disk, directory } = this.#options
-    try {
-      await disk.syncDirectory(directory)
-    } catch (error) {
-      throw isDiskFull(error) ? logFailure(error, directory) : error
     }
   }
 

@@ -15,7 +15,7 @@ export interface Candidate {
   /** Line of the journal that brought it up. */
   readonly seq: number
   /** Line of the journal at the answer of the call that brought it up. */
-  readonly closedSeq?: number | undefined
+  closedSeq?: number | undefined
   /** The call that brought it up has no answer yet: it may still become true. */
   open: boolean
   /** It comes from the failure of this attempt. */

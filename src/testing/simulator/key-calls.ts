@@ -66,15 +66,18 @@ export class KeyCall {
     })
   }
 
-  /** It was answered; only to one of `done` it did something. */
-  answered(done: readonly TaskModel[]): void {
+  /** It was answered, at this line of the journal; only to one of `done` it did something. */
+  answered(done: readonly TaskModel[], closedSeq: number): void {
     for (const [task, window] of this.windows) {
       task.windows.delete(window)
       if (done.length > 1 && done.includes(task)) {
         task.maybeUnnamed ||= task.unnamers.has(this)
         task.maybeReplaced ||= task.replacers.has(this)
         const move = this.#moves.get(task)
-        if (move !== undefined) move.open = false
+        if (move !== undefined) {
+          move.open = false
+          move.closedSeq = closedSeq
+        }
       }
       task.unnamers.delete(this)
       task.replacers.delete(this)

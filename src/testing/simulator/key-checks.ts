@@ -76,7 +76,7 @@ export class KeyChecks extends KeyVersions {
 
   #close(call: KeyCall, { queue, key }: Pick<TaskSpec, 'queue' | 'key'>, done: readonly TaskModel[] = []): void {
     this.#open.get(nameOf(queue, key!))?.delete(call)
-    call.answered(done)
+    call.answered(done, this.journal.length)
   }
 
   // Receipts

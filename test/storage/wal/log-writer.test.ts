@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withFinalDirectorySyncs } from '../../../src/platform/directory-syncs.ts'
 import { describe, expect, test } from 'vitest'
 import { append, appendSoon, directory, headRecord, openLog, readBack, until, valuesOf } from './log-rig.ts'
 import { MemoryDisk } from './memory-disk.ts'
@@ -256,7 +257,7 @@ describe('files', () => {
 
   test('a directory whose sync fails for want of room stops the log: a later sync would not bring the name back', async () => {
     const { disk, failed } = failsAtThirdName('ENOSPC')
-    const { events } = await openLog(disk, { readyFilesMax: 2 })
+    const { events } = await openLog(withFinalDirectorySyncs(disk), { readyFilesMax: 2 })
     await until(() => failed() && events.failed.length > 0)
     expect(events.failed).toMatchObject([{ code: 'HW_DISK_FAILED' }])
   })

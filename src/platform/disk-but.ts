@@ -1,10 +1,10 @@
-/** A disk that is another one but for how it opens files: for what stands between a reader and the disk. */
+/** A disk that is another one but for some of its calls: for what stands between whoever reads or writes and the disk. */
 
 import type { Disk } from './ports.ts'
 
-export function diskOpening(disk: Disk, open: Disk['open']): Disk {
+export function diskBut(disk: Disk, other: Partial<Disk>): Disk {
   return {
-    open,
+    open: disk.open.bind(disk),
     list: (directory) => disk.list(directory),
     makeDirectory: (directory) => disk.makeDirectory(directory),
     stat: (path) => disk.stat(path),
@@ -12,5 +12,6 @@ export function diskOpening(disk: Disk, open: Disk['open']): Disk {
     removeDirectory: (path) => disk.removeDirectory(path),
     rename: (from, to) => disk.rename(from, to),
     syncDirectory: (directory) => disk.syncDirectory(directory),
+    ...other,
   }
 }
