@@ -71,6 +71,12 @@ describe('what is no HTTP', () => {
     expect(await answerTo(bytes)).toMatch(/^HTTP\/1\.1 4\d\d /u)
     expect(await isServed()).toBe(true)
   })
+
+  it('too large headers are told so by their own name', async () => {
+    const answer = await answerTo(`GET /healthz HTTP/1.1\r\nhost: l\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 431 Request Header Fields Too Large\r\n/u)
+    expect(answer).toContain('"status":431')
+  })
 })
 
 describe('paths', () => {

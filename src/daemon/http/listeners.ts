@@ -6,7 +6,7 @@
  */
 
 import { chmod, lstat, mkdir, readFile, rm, stat } from 'node:fs/promises'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { dirname } from 'node:path'
@@ -100,7 +100,7 @@ function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   const problem = problemOf(refuse(code, text), isLarge ? { status: 431 } : {})
   const body = JSON.stringify(problem)
   socket.end(
-    `HTTP/1.1 ${problem.status} ${isSlow ? 'Request Timeout' : 'Bad Request'}\r\ncontent-type: application/problem+json\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
   socket.destroySoon()
