@@ -83,6 +83,8 @@ export class LogFiles {
   #nextNumber: number
   #wantedBytes = 0
   #recycled: string[] = []
+  /** Where a file that could not be finished may still lie. */
+  #left: string | undefined
   #trims: Trim[] = []
   #running: Promise<void> | undefined
   #closing = false
@@ -158,6 +160,7 @@ export class LogFiles {
   /** Removes what was prepared and never used. Only after `stop`. */
   async removeUnused(): Promise<void> {
     const { disk, directory } = this.#options
+    if (this.#left !== undefined) await this.#removeLeft()
     for (const name of this.#recycled.splice(0)) await disk.remove(`${directory}/${name}`)
     // The newest first, each for good before the next: a gap in the numbers would look like a missing file.
     for (const { name } of this.ready.splice(0).reverse()) {
@@ -203,6 +206,7 @@ export class LogFiles {
     const name = logFileName(openCount, number)
     const path = `${directory}/${name}`
     const temporary = `${path}.tmp`
+    if (this.#left !== undefined) await this.#removeLeft()
     const recycled = this.#recycled.shift()
     if (recycled !== undefined) await disk.rename(`${directory}/${recycled}`, temporary)
     let left = temporary
@@ -219,10 +223,22 @@ export class LogFiles {
       this.ready.push({ ...prepared, number, name })
     } catch (error) {
       // Nobody knows of it: with its final name it would be a file too many after a close that removes those before it.
-      const isPassing = isDiskFull(error) || isOutOfHandles(error)
-      if (isPassing && (await disk.stat(left)) !== undefined) await disk.remove(left)
+      if (isDiskFull(error) || isOutOfHandles(error)) {
+        this.#left = left
+        // What hinders that may pass, too.
+        await this.#removeLeft().catch(() => undefined)
+      }
       throw error
     }
+  }
+
+  /** A file that was not finished, if one is left: the next would meet it. */
+  async #removeLeft(): Promise<void> {
+    const left = this.#left
+    if (left === undefined) return
+    const { disk } = this.#options
+    if ((await disk.stat(left)) !== undefined) await disk.remove(left)
+    this.#left = undefined
   }
 
   /** Zeros and header, synced; undefined when it was called off. */

@@ -262,6 +262,21 @@ describe('files', () => {
     expect(events.failed).toMatchObject([{ code: 'HW_DISK_FAILED' }])
   })
 
+  test('an unfinished file that could not be removed at once does not hinder the next', async () => {
+    const disk = new MemoryDisk()
+    let renames = 0
+    let removals = 0
+    disk.hook = ({ op, path }) => {
+      const fails =
+        (op === 'rename' && ++renames === 2) || (op === 'remove' && path.endsWith('.tmp') && ++removals === 1)
+      if (fails) throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    }
+    const { log, events } = await openLog(disk, { readyFilesMax: 1 })
+    await until(() => disk.names().includes(`${directory}/wal-1-2.log`))
+    expect([removals, events.failed]).toEqual([2, []])
+    await log.close()
+  })
+
   test('too few descriptors after a file has got its name leaves nothing behind at close', async () => {
     const { disk, failed } = failsAtThirdName('EMFILE')
     const { log, events } = await openLog(disk, { readyFilesMax: 2 })
