@@ -1,13 +1,13 @@
 /** Connections of the daemon's HTTP: requests one behind the other, clients that do not wait, and those that say nothing. */
 
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { endIdleConnections } from '../../src/daemon/http/idle-connections.ts'
+import { allowSilence, endIdleConnections } from '../../src/daemon/http/idle-connections.ts'
 import { serve, temporary, until, type Served } from './rig.ts'
 
 const directory = temporary()
@@ -71,7 +71,12 @@ describe('requests that are sent one behind the other', () => {
 
 describe('connections over which nothing goes are ended, others are not', () => {
   const file = (name: string): Buffer => readFileSync(fileURLToPath(new URL(`tls/${name}.pem`, import.meta.url)))
-  const answer = (_request: unknown, response: { end: (text: string) => void }): void => response.end('here')
+  /** Those who ask for /long get no answer, and their connections may be silent until this is called. */
+  let endSilence: () => void
+  const answer: RequestListener = (request, response) => {
+    if (request.url === '/long') endSilence = allowSilence(request.socket)
+    else response.end('here')
+  }
   const idleMs = 600
 
   it.each([
@@ -88,11 +93,12 @@ describe('connections over which nothing goes are ended, others are not', () => 
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
     const closed = new Set<Socket>()
-    const [idle, asking] = [open(port), open(port)]
-    for (const socket of [idle, asking]) {
+    const [idle, asking, waiting] = [open(port), open(port), open(port)]
+    for (const socket of [idle, asking, waiting]) {
       socket.resume()
       socket.on('close', () => closed.add(socket))
     }
+    waiting.write('GET /long HTTP/1.1\r\nhost: l\r\n\r\n')
     const ask = (): boolean => asking.write('GET / HTTP/1.1\r\nhost: l\r\n\r\n')
     idle.write('GET / HTTP/1.1\r\nhost: l\r\n\r\n')
     const asks = setInterval(ask, idleMs / 50)
@@ -100,6 +106,9 @@ describe('connections over which nothing goes are ended, others are not', () => 
     clearInterval(asks)
     expect([...closed]).toEqual([idle])
     await until(() => closed.has(asking))
+    expect(closed.has(waiting)).toBe(false)
+    endSilence()
+    await until(() => closed.has(waiting))
     await new Promise((resolve) => server.close(resolve))
   })
 })

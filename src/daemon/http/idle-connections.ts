@@ -15,6 +15,15 @@ interface Seen {
   looks: number
 }
 
+/** Whose client waits for what may take longer. */
+const silent = new WeakSet<Socket>()
+
+/** Nothing need go over this connection until what is returned is called: an answer is being made that takes its time. */
+export function allowSilence(socket: Socket): () => void {
+  silent.add(socket)
+  return () => silent.delete(socket)
+}
+
 /** Until the server is closed. */
 export function endIdleConnections(server: Server | TlsServer, idleMs: number): void {
   const connections = new Map<Socket, Seen>()
@@ -25,7 +34,7 @@ export function endIdleConnections(server: Server | TlsServer, idleMs: number): 
   const timer = setInterval(() => {
     for (const [socket, seen] of connections) {
       const bytes = socket.bytesRead + socket.bytesWritten
-      if (bytes !== seen.bytes) {
+      if (bytes !== seen.bytes || silent.has(socket)) {
         seen.bytes = bytes
         seen.looks = 0
       } else if (++seen.looks > looksPerIdle) socket.destroy()

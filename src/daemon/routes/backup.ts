@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Engine } from '../../model/engine.ts'
 import { HourwheelError, refuse } from '../../model/errors.ts'
 import { json, problem, type RouteHandler } from '../http/call.ts'
+import { allowSilence } from '../http/idle-connections.ts'
 import { validBody } from '../http/validate.ts'
 
 export function backupRoute(engine: Engine, directory: string | undefined): RouteHandler {
@@ -15,8 +16,7 @@ export function backupRoute(engine: Engine, directory: string | undefined): Rout
     }
     if (isRunning) throw refuse('HW_OVERLOADED', 'a backup is being made already', { retryAfterMs: 10_000 })
     isRunning = true
-    // It may take longer than an idle connection is kept.
-    request.socket.setTimeout(0)
+    const endSilence = allowSilence(request.socket)
     try {
       return json(await engine.backup(join(directory, name)), 201)
     } catch (error) {
@@ -24,6 +24,7 @@ export function backupRoute(engine: Engine, directory: string | undefined): Rout
       if (error instanceof HourwheelError && error.details.isTaken === true) return problem(error, { status: 409 })
       throw error
     } finally {
+      endSilence()
       isRunning = false
     }
   }
