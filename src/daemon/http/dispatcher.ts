@@ -12,7 +12,14 @@ import type { Socket } from 'node:net'
 import makeRouter from 'find-my-way'
 import type { Logger } from 'pino'
 import { HourwheelError, refuse } from '../../model/errors.ts'
-import { batchBodyBytesMax, bodyBytesMax, routes, type Route, type RouteName } from '../../protocol/routes.ts'
+import {
+  batchBodyBytesMax,
+  bodyBytesMax,
+  routes,
+  type Method,
+  type Route,
+  type RouteName,
+} from '../../protocol/routes.ts'
 import type { RequestTimes, RouteTimes } from '../request-times.ts'
 import type { BodyReader } from './body.ts'
 import { answered, problem, send, type Handled, type Reply, type RouteHandler } from './call.ts'
@@ -50,7 +57,6 @@ interface Arrived {
 const waiting: unique symbol = Symbol('waiting')
 type Pipelined = Socket & { [waiting]?: number }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 /** A key of 256 bytes of UTF-8, each escaped. */
 const parameterLengthMax = 1_024

@@ -160,7 +160,7 @@ export class LogFiles {
   /** Removes what was prepared and never used. Only after `stop`. */
   async removeUnused(): Promise<void> {
     const { disk, directory } = this.#options
-    if (this.#left !== undefined) await this.#removeLeft()
+    if (this.#left !== undefined) await this.#removeLeft(this.#left)
     for (const name of this.#recycled.splice(0)) await disk.remove(`${directory}/${name}`)
     // The newest first, each for good before the next: a gap in the numbers would look like a missing file.
     for (const { name } of this.ready.splice(0).reverse()) {
@@ -206,7 +206,7 @@ export class LogFiles {
     const name = logFileName(openCount, number)
     const path = `${directory}/${name}`
     const temporary = `${path}.tmp`
-    if (this.#left !== undefined) await this.#removeLeft()
+    if (this.#left !== undefined) await this.#removeLeft(this.#left)
     const recycled = this.#recycled.shift()
     if (recycled !== undefined) await disk.rename(`${directory}/${recycled}`, temporary)
     let left = temporary
@@ -226,16 +226,14 @@ export class LogFiles {
       if (isDiskFull(error) || isOutOfHandles(error)) {
         this.#left = left
         // What hinders that may pass, too.
-        await this.#removeLeft().catch(() => undefined)
+        await this.#removeLeft(left).catch(() => undefined)
       }
       throw error
     }
   }
 
-  /** A file that was not finished, if one is left: the next would meet it. */
-  async #removeLeft(): Promise<void> {
-    const left = this.#left
-    if (left === undefined) return
+  /** Removes a file that was not finished: the next would meet it. */
+  async #removeLeft(left: string): Promise<void> {
     const { disk } = this.#options
     if ((await disk.stat(left)) !== undefined) await disk.remove(left)
     this.#left = undefined
